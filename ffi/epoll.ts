@@ -1,0 +1,86 @@
+/**
+ * One epoll(7) set as the program's only place to wait: every descriptor it watches becomes ready
+ * here, on the event loop, without a thread or a timer of its own.
+ *
+ * @module
+ */
+import { check, libc } from "./libc.ts";
+
+const EPOLL_CTL_ADD = 1; // <sys/epoll.h>
+const EPOLL_CTL_DEL = 2;
+const EPOLLIN = 0x001;
+const EPOLL_CLOEXEC = 0o2000000;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+
+// struct epoll_event is packed on x86_64 alone (<bits/epoll.h>, __EPOLL_PACKED).
+const EVENT_BYTES = Deno.build.arch === "x86_64" ? 12 : 16;
+const DATA_OFFSET = EVENT_BYTES - 8;
+const MOST_EVENTS = 64;
+
+/** Waits for many descriptors at once and calls each one's handler when it can be read. */
+export class Poller {
+  readonly #libc = libc();
+  readonly #epoll: number;
+  readonly #wakeup: number;
+  readonly #handlers = new Map<number, () => void>();
+  #stopped = false;
+
+  /** @throws {SystemError} when the kernel gives no descriptor */
+  constructor() {
+    this.#epoll = check(this.#libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    this.#wakeup = check(this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+    this.add(this.#wakeup, () => {});
+  }
+
+  /**
+   * Calls `handler` from now on whenever `fd` can be read. Readiness is level-triggered: a handler
+   * may leave data behind and is called again, after every other ready one had its turn.
+   *
+   * @throws {SystemError} when `fd` cannot be polled
+   */
+  add(fd: number, handler: () => void): void {
+    const event = new DataView(new ArrayBuffer(EVENT_BYTES));
+    event.setUint32(0, EPOLLIN, true);
+    event.setInt32(DATA_OFFSET, fd, true);
+    check(this.#libc.epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
+    this.#handlers.set(fd, handler);
+  }
+
+  /** Forgets `fd`; call it before closing `fd`. Unknown descriptors are ignored. */
+  remove(fd: number): void {
+    if (!this.#handlers.delete(fd)) return;
+    this.#libc.epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fd, new Uint8Array(EVENT_BYTES));
+  }
+
+  /**
+   * Serves the handlers until {@link stop}. Between two rounds the event loop runs, so that timers,
+   * signals and writes stay alive while descriptors never cease to be ready.
+   *
+   * @throws whatever a handler throws
+   */
+  async run(): Promise<void> {
+    const events = new DataView(new ArrayBuffer(MOST_EVENTS * EVENT_BYTES));
+    while (!this.#stopped) {
+      // The result is -1 when a signal ended the wait: there is nothing to do but wait again.
+      const count = await this.#libc.epoll_wait(this.#epoll, events, MOST_EVENTS, -1);
+      for (let i = 0; i < count && !this.#stopped; i++) {
+        const fd = events.getInt32(i * EVENT_BYTES + DATA_OFFSET, true);
+        this.#handlers.get(fd)?.();
+      }
+    }
+  }
+
+  /** Ends {@link run} after the handler that is running now. */
+  stop(): void {
+    this.#stopped = true;
+    this.#libc.write(this.#wakeup, new BigUint64Array([1n]), 8n);
+  }
+
+  /** Gives the descriptors back; only after {@link run} has returned. */
+  close(): void {
+    this.#handlers.clear();
+    this.#libc.close(this.#wakeup);
+    this.#libc.close(this.#epoll);
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The part of the C library the program stands on: memory, descriptors, sockets and epoll.
+ *
+ * Pointers are `usize`, which is `bigint` here, and bytes move by `memcpy`: `Deno.UnsafePointerView`
+ * and callbacks are refused under a scoped `--allow-ffi`, and cost garbage where they are not. A
+ * bigint that goes straight into a call is never allocated by optimised code; a number in its place
+ * leaves the fast path and takes ten times as long.
+ *
+ * @module
+ */
+import { openLibrary } from "./libraries.ts";
+
+const SYMBOLS = {
+  __errno_location: { parameters: [], result: "usize" },
+  strerror: { parameters: ["i32"], result: "usize" }, // int errnum
+  strnlen: { parameters: ["usize", "usize"], result: "usize" }, // const char *s, size_t maxlen
+  copy_in: {
+    name: "memcpy",
+    parameters: ["buffer", "usize", "usize"], // void *dest, const void *src, size_t n
+    result: "void",
+  },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, void *buf, size_t count
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, const void *buf, size_t count
+  close: { parameters: ["i32"], result: "i32" }, // int fd
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int domain, int type, int protocol
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // int fd, const void *buf, size_t len, int flags
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // int fd, void *buf, size_t len, int flags
+  eventfd: { parameters: ["u32", "i32"], result: "i32" }, // unsigned int initval, int flags
+  epoll_create1: { parameters: ["i32"], result: "i32" }, // int flags
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epfd, int op, int fd, struct epoll_event *event
+  epoll_wait: { // int epfd, struct epoll_event *events, int maxevents, int timeout (ms)
+    parameters: ["i32", "buffer", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The functions of the C library, typed. */
+export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+let opened: Libc | undefined;
+
+/**
+ * The C library, opened at the first call.
+ *
+ * @throws {LibraryError} when no known libc can be opened
+ */
+export function libc(): Libc {
+  return opened ??= openLibrary("libc", SYMBOLS).symbols;
+}
+
+/** A call into the C library that failed, with its errno. */
+export class SystemError extends Error {
+  override name = "SystemError";
+  constructor(readonly call: string, readonly errno: number) {
+    super(`${call}: ${strerror(errno)}`);
+  }
+}
+
+/**
+ * The one gate for results of the C library: gives `result` back, or throws what -1 stands for.
+ *
+ * errno is read by a second call, so it is right unless the runtime made a failing system call of
+ * its own in between: good for messages, not for decisions.
+ *
+ * @throws {SystemError} when `result` is negative
+ */
+export function check(result: number | bigint, call: string): number {
+  if (result < 0) throw new SystemError(call, errno());
+  return Number(result);
+}
+
+/** The calling thread's errno. */
+export function errno(): number {
+  const value = new Int32Array(1);
+  libc().copy_in(value, libc().__errno_location(), 4n);
+  return value[0];
+}
+
+/** The NUL-terminated string at `address`, cut at 4096 bytes; empty for a null pointer. */
+export function cString(address: bigint): string {
+  if (address === 0n) return "";
+  const length = libc().strnlen(address, 4096n);
+  const bytes = new Uint8Array(Number(length));
+  libc().copy_in(bytes, address, length);
+  return new TextDecoder().decode(bytes);
+}
+
+/** `text` as a NUL-terminated buffer. */
+export function toCString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** What an errno means, in the C library's words. */
+export function strerror(code: number): string {
+  return cString(libc().strerror(code));
+}

@@ -1,0 +1,169 @@
+/**
+ * rtnetlink(7): the kernel's own list of interfaces and addresses, asked for over a socket.
+ *
+ * @module
+ */
+import { check, libc, SystemError } from "./libc.ts";
+
+const AF_NETLINK = 16; // <sys/socket.h>
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const NETLINK_ROUTE = 0; // <linux/netlink.h>
+const NLM_F_REQUEST = 0x01;
+const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP_INTR = 0x10;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const HEADER_BYTES = 16; // struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port
+const ATTRIBUTE_HEADER_BYTES = 4; // struct rtattr: u16 length, u16 type
+const MOST_TRIES = 5;
+
+const RTM_NEWLINK = 16; // <linux/rtnetlink.h>
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const IFINFOMSG_BYTES = 16; // struct ifinfomsg
+const IFLA_IFNAME = 3; // <linux/if_link.h>
+const IFADDRMSG_BYTES = 8; // struct ifaddrmsg
+const IFA_ADDRESS = 1; // <linux/if_addr.h>
+const IFA_LOCAL = 2;
+const IFF_UP = 0x1; // <linux/if.h>
+const IFF_LOOPBACK = 0x8;
+
+/** A network interface. */
+export interface Link {
+  index: number;
+  name: string;
+  up: boolean;
+  loopback: boolean;
+}
+
+/** An address of an interface. */
+export interface LinkAddress {
+  /** {@link Link.index} of the interface. */
+  index: number;
+  /** 4 or 16 bytes in network order. */
+  address: Uint8Array;
+  /** Length of the network's prefix, in bits. */
+  prefix: number;
+}
+
+/** Every interface of this network namespace. */
+export function listLinks(): Link[] {
+  const links: Link[] = [];
+  dump(RTM_GETLINK, IFINFOMSG_BYTES, (type, message) => {
+    if (type !== RTM_NEWLINK) return;
+    const flags = message.getUint32(8, true);
+    const name = attributes(message, IFINFOMSG_BYTES).get(IFLA_IFNAME);
+    links.push({
+      index: message.getInt32(4, true),
+      name: new TextDecoder().decode(name?.subarray(0, -1)),
+      up: (flags & IFF_UP) !== 0,
+      loopback: (flags & IFF_LOOPBACK) !== 0,
+    });
+  });
+  return links;
+}
+
+/** Every address of this network namespace. */
+export function listAddresses(): LinkAddress[] {
+  const addresses: LinkAddress[] = [];
+  dump(RTM_GETADDR, IFADDRMSG_BYTES, (type, message) => {
+    if (type !== RTM_NEWADDR) return;
+    const found = attributes(message, IFADDRMSG_BYTES);
+    // On a point-to-point link IFA_ADDRESS is the other end's; IFA_LOCAL is always ours.
+    const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
+    if (!address) return;
+    addresses.push({
+      index: message.getUint32(4, true),
+      address: address.slice(),
+      prefix: message.getUint8(1),
+    });
+  });
+  return addresses;
+}
+
+/** Asks for all objects of a kind; asks again when they changed while the kernel was answering. */
+function dump(
+  request: number,
+  bodyBytes: number,
+  take: (type: number, body: DataView<ArrayBuffer>) => void,
+): void {
+  const socket = check(
+    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+    "socket(AF_NETLINK)",
+  );
+  try {
+    for (let attempt = 1;; attempt++) {
+      const messages: [number, DataView<ArrayBuffer>][] = [];
+      const whole = dumpOnce(socket, request, bodyBytes, messages);
+      if (!whole && attempt < MOST_TRIES) continue;
+      for (const [type, body] of messages) take(type, body);
+      return;
+    }
+  } finally {
+    libc().close(socket);
+  }
+}
+
+/** @returns false when the answer is a mixture of before and after a change */
+function dumpOnce(
+  socket: number,
+  request: number,
+  bodyBytes: number,
+  messages: [number, DataView<ArrayBuffer>][],
+): boolean {
+  const header = new DataView(new ArrayBuffer(HEADER_BYTES + bodyBytes));
+  header.setUint32(0, header.byteLength, true);
+  header.setUint16(4, request, true);
+  header.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
+  check(libc().send(socket, header, BigInt(header.byteLength), 0), "send(rtnetlink)");
+
+  let whole = true;
+  for (;;) {
+    const buffer = new DataView(new ArrayBuffer(65_536));
+    const received = check(libc().recv(socket, buffer, 65_536n, 0), "recv(rtnetlink)");
+    for (let offset = 0; offset + HEADER_BYTES <= received;) {
+      const length = buffer.getUint32(offset, true);
+      const type = buffer.getUint16(offset + 4, true);
+      if (length < HEADER_BYTES || offset + length > received) return false;
+      if ((buffer.getUint16(offset + 6, true) & NLM_F_DUMP_INTR) !== 0) whole = false;
+      if (type === NLMSG_DONE) return whole;
+      if (type === NLMSG_ERROR) {
+        throw new SystemError("rtnetlink", -buffer.getInt32(offset + HEADER_BYTES, true));
+      }
+      messages.push([
+        type,
+        new DataView(buffer.buffer, offset + HEADER_BYTES, length - HEADER_BYTES),
+      ]);
+      offset += align(length);
+    }
+  }
+}
+
+/** The attributes behind a message's fixed part, by type. */
+function attributes(
+  message: DataView<ArrayBuffer>,
+  start: number,
+): Map<number, Uint8Array<ArrayBuffer>> {
+  const found = new Map<number, Uint8Array<ArrayBuffer>>();
+  for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= message.byteLength;) {
+    const length = message.getUint16(offset, true);
+    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > message.byteLength) break;
+    found.set(
+      message.getUint16(offset + 2, true),
+      new Uint8Array(
+        message.buffer,
+        message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES,
+        length - ATTRIBUTE_HEADER_BYTES,
+      ),
+    );
+    offset += align(length);
+  }
+  return found;
+}
+
+/** Messages and attributes start at multiples of four bytes (NLMSG_ALIGNTO, RTA_ALIGNTO). */
+function align(length: number): number {
+  return (length + 3) & ~3;
+}

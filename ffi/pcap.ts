@@ -1,0 +1,224 @@
+/**
+ * deno_pcap: libpcap's live capture, typed, under a scoped `--allow-ffi`.
+ *
+ * Functions and meanings are those of the pcap(3PCAP) manual pages; names read like `<pcap/pcap.h>`.
+ *
+ * @module
+ */
+import { cString, libc, toCString } from "./libc.ts";
+import { openLibrary } from "./libraries.ts";
+
+const SYMBOLS = {
+  pcap_create: { parameters: ["buffer", "buffer"], result: "usize" }, // const char *source, char *errbuf
+  pcap_set_snaplen: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, int snaplen
+  pcap_set_promisc: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, int promisc
+  pcap_set_immediate_mode: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, int immediate
+  pcap_set_buffer_size: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, int bytes
+  pcap_activate: { parameters: ["usize"], result: "i32" }, // pcap_t *p
+  pcap_setnonblock: { parameters: ["usize", "i32", "buffer"], result: "i32" }, // pcap_t *p, int nonblock, char *errbuf
+  pcap_setdirection: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, pcap_direction_t d
+  pcap_datalink: { parameters: ["usize"], result: "i32" }, // pcap_t *p
+  pcap_get_selectable_fd: { parameters: ["usize"], result: "i32" }, // pcap_t *p
+  pcap_compile: { // pcap_t *p, struct bpf_program *fp, const char *str, int optimize, bpf_u_int32 netmask
+    parameters: ["usize", "buffer", "buffer", "i32", "u32"],
+    result: "i32",
+  },
+  pcap_setfilter: { parameters: ["usize", "buffer"], result: "i32" }, // pcap_t *p, struct bpf_program *fp
+  pcap_freecode: { parameters: ["buffer"], result: "void" }, // struct bpf_program *fp
+  pcap_next_ex: { parameters: ["usize", "buffer", "buffer"], result: "i32" }, // pcap_t *p, struct pcap_pkthdr **h, const u_char **data
+  pcap_stats: { parameters: ["usize", "buffer"], result: "i32" }, // pcap_t *p, struct pcap_stat *ps
+  pcap_geterr: { parameters: ["usize"], result: "usize" }, // pcap_t *p
+  pcap_statustostr: { parameters: ["i32"], result: "usize" }, // int error
+  pcap_close: { parameters: ["usize"], result: "void" }, // pcap_t *p
+  pcap_lib_version: { parameters: [], result: "usize" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Libpcap = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+// <pcap/pcap.h>
+const PCAP_ERRBUF_SIZE = 256;
+const PCAP_D_IN = 1;
+const PCAP_NETMASK_UNKNOWN = 0xffffffff;
+const PCAP_ERROR_NO_SUCH_DEVICE = -5;
+const PCAP_ERROR_PERM_DENIED = -8;
+const PCAP_ERROR_IFACE_NOT_UP = -9;
+const PCAP_ERROR_PROMISC_PERM_DENIED = -11;
+const PKTHDR_BYTES = 24n; // struct timeval (two longs), bpf_u_int32 caplen, bpf_u_int32 len
+const BPF_PROGRAM_BYTES = 16; // u_int bf_len, struct bpf_insn *bf_insns
+
+let opened: Libpcap | undefined;
+
+/** @throws {LibraryError} when libpcap is not installed or not permitted */
+function libpcap(): Libpcap {
+  return opened ??= openLibrary("libpcap", SYMBOLS).symbols;
+}
+
+/** The version text of the libpcap in use, such as `libpcap version 1.10.3 (with TPACKET_V3)`. */
+export function libraryVersion(): string {
+  return cString(libpcap().pcap_lib_version());
+}
+
+/** A libpcap call that failed. */
+export class PcapError extends Error {
+  override name = "PcapError";
+  constructor(readonly call: string, readonly code: number, text: string) {
+    super(`${call}: ${text}`);
+  }
+  /** The device has gone, or never was there. */
+  get noSuchDevice(): boolean {
+    return this.code === PCAP_ERROR_NO_SUCH_DEVICE;
+  }
+  /** The device is there but down. */
+  get notUp(): boolean {
+    return this.code === PCAP_ERROR_IFACE_NOT_UP;
+  }
+  /** The process lacks CAP_NET_RAW. */
+  get permissionDenied(): boolean {
+    return this.code === PCAP_ERROR_PERM_DENIED || this.code === PCAP_ERROR_PROMISC_PERM_DENIED;
+  }
+}
+
+/** How to open a device. */
+export interface CaptureOptions {
+  /** Bytes kept of each frame. */
+  snapshotBytes: number;
+  /** Size of the kernel's ring, in bytes. */
+  bufferBytes: number;
+}
+
+/** What pcap_stats(3PCAP) counts since the capture was opened. */
+export interface CaptureStatistics {
+  /** Frames that passed the filter. */
+  received: number;
+  /** Frames lost because the ring was full. */
+  dropped: number;
+  /** Frames lost by the interface or its driver. */
+  interfaceDropped: number;
+}
+
+/** A live, non-blocking capture of the frames that come in on one device. */
+export class Capture {
+  /** DLT_ value of the frames, `<pcap/dlt.h>`. */
+  readonly linkType: number;
+  /** Descriptor to wait on with poll or epoll; owned by the capture. */
+  readonly fd: number;
+  /** Time of the frame {@link next} gave last, in milliseconds since 1970. */
+  timeMs = 0;
+  /** Length of the last frame on the wire, in bytes. */
+  wireLength = 0;
+
+  readonly #pcap: bigint;
+  readonly #lib = libpcap();
+  readonly #libc = libc();
+  readonly #headerAddress = new BigUint64Array(1);
+  readonly #dataAddress = new BigUint64Array(1);
+  readonly #header = new Uint32Array(6);
+
+  /**
+   * Opens `device` (an interface's name, or `any`) without promiscuous mode. Immediate mode wakes
+   * the reader for a lone frame; in a flood the ring collects what comes while it works.
+   *
+   * @throws {PcapError} when libpcap refuses
+   * @throws {LibraryError} when there is no libpcap
+   */
+  constructor(readonly device: string, options: CaptureOptions) {
+    const message = new Uint8Array(PCAP_ERRBUF_SIZE);
+    this.#pcap = this.#lib.pcap_create(toCString(device), message);
+    if (this.#pcap === 0n) throw new PcapError("pcap_create", -1, bufferText(message));
+    try {
+      this.#check(
+        this.#lib.pcap_set_snaplen(this.#pcap, options.snapshotBytes),
+        "pcap_set_snaplen",
+      );
+      this.#check(this.#lib.pcap_set_promisc(this.#pcap, 0), "pcap_set_promisc");
+      this.#check(this.#lib.pcap_set_immediate_mode(this.#pcap, 1), "pcap_set_immediate_mode");
+      this.#check(
+        this.#lib.pcap_set_buffer_size(this.#pcap, options.bufferBytes),
+        "pcap_set_buffer_size",
+      );
+      this.#check(this.#lib.pcap_activate(this.#pcap), "pcap_activate");
+      if (this.#lib.pcap_setnonblock(this.#pcap, 1, message) < 0) {
+        throw new PcapError("pcap_setnonblock", -1, bufferText(message));
+      }
+      // Nothing this host sends is a probe of it. A device that knows no direction gives all it has.
+      this.#lib.pcap_setdirection(this.#pcap, PCAP_D_IN);
+      this.linkType = this.#check(this.#lib.pcap_datalink(this.#pcap), "pcap_datalink");
+      this.fd = this.#check(
+        this.#lib.pcap_get_selectable_fd(this.#pcap),
+        "pcap_get_selectable_fd",
+      );
+    } catch (error) {
+      this.#lib.pcap_close(this.#pcap);
+      throw error;
+    }
+  }
+
+  /**
+   * Compiles a pcap-filter(7) expression and puts it into the kernel.
+   *
+   * @returns the length of the program, in BPF instructions
+   * @throws {PcapError} when the expression has a fault
+   */
+  setFilter(expression: string): number {
+    const program = new Uint8Array(BPF_PROGRAM_BYTES);
+    this.#check(
+      this.#lib.pcap_compile(
+        this.#pcap,
+        program,
+        toCString(expression),
+        1,
+        PCAP_NETMASK_UNKNOWN,
+      ),
+      "pcap_compile",
+    );
+    try {
+      this.#check(this.#lib.pcap_setfilter(this.#pcap, program), "pcap_setfilter");
+      return new DataView(program.buffer).getUint32(0, true);
+    } finally {
+      this.#lib.pcap_freecode(program);
+    }
+  }
+
+  /**
+   * Copies the next waiting frame into `frame`, cut at the frame's or the buffer's end.
+   *
+   * @returns the number of bytes copied, or -1 when no frame waits
+   * @throws {PcapError} when the device failed, for instance because it is gone
+   */
+  next(frame: Uint8Array<ArrayBuffer>): number {
+    const result = this.#lib.pcap_next_ex(this.#pcap, this.#headerAddress, this.#dataAddress);
+    if (result === 0) return -1;
+    if (result < 0) this.#check(result, "pcap_next_ex");
+    this.#libc.copy_in(this.#header, this.#headerAddress[0], PKTHDR_BYTES);
+    const length = Math.min(this.#header[4], frame.length);
+    this.#libc.copy_in(frame, this.#dataAddress[0], BigInt(length));
+    this.timeMs = (this.#header[0] + this.#header[1] * 0x1_0000_0000) * 1000 +
+      Math.floor(this.#header[2] / 1000);
+    this.wireLength = this.#header[5];
+    return length;
+  }
+
+  /** The counters of this capture. */
+  statistics(): CaptureStatistics {
+    const counters = new Uint32Array(3);
+    this.#check(this.#lib.pcap_stats(this.#pcap, counters), "pcap_stats");
+    return { received: counters[0], dropped: counters[1], interfaceDropped: counters[2] };
+  }
+
+  /** Ends the capture; nothing of it may be used afterwards. */
+  close(): void {
+    this.#lib.pcap_close(this.#pcap);
+  }
+
+  /** The one gate for libpcap's results: negative is an error, positive a value or a warning. */
+  #check(result: number, call: string): number {
+    if (result >= 0) return result;
+    const text = cString(this.#lib.pcap_geterr(this.#pcap)) ||
+      cString(this.#lib.pcap_statustostr(result));
+    throw new PcapError(call, result, text);
+  }
+}
+
+function bufferText(buffer: Uint8Array): string {
+  return new TextDecoder().decode(buffer.subarray(0, buffer.indexOf(0)));
+}

@@ -1,0 +1,133 @@
+/**
+ * The command line: argv to {@link Options}. Only this module knows the library that parses it.
+ *
+ * @module
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { StartError } from "./config/fault.ts";
+
+/** What the command line asks for. */
+export interface Options {
+  mode: "stealth" | "connect";
+  /** `-m`: how stealth mode captures. */
+  method: "pcap" | "raw";
+  /** `-i`: aliases or interface names; empty for the default. */
+  interfaces: string[];
+  /** `-l`: where the log goes, each place once. */
+  logOutputs: LogOutput[];
+  /** `-c` */
+  configFile: string;
+  /** `-D` */
+  daemon: boolean;
+  /** `-d` */
+  debug: boolean;
+  /** `-v` */
+  verbose: boolean;
+  /** `-L` */
+  disableLocalCheck: boolean;
+  /** `-S` */
+  disableServiceCheck: boolean;
+}
+
+/** A value of `-l`. */
+export type LogOutput = "stdout" | "syslog";
+
+/** What to do: run with options, or print a text (help or version) and end. */
+export type Invocation = { options: Options } | { print: string };
+
+const DEFAULT_CONFIG_FILE = "/etc/portsentry/portsentry.conf";
+
+/**
+ * Reads the command line, in getopt_long's ways: `-dv`, `-mraw`, `-m raw`, `--method=raw`.
+ *
+ * @param args without the program's name
+ * @throws {StartError} naming the option that is wrong
+ */
+export function parseArguments(args: readonly string[], version: string): Invocation {
+  let printed = "";
+  const command = buildCommand(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => printed += text,
+      writeErr: () => {},
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
+    });
+  try {
+    command.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { print: printed };
+    throw new StartError([{ where: "portsentry", line: 0, message: faultText(error) }]);
+  }
+  return { options: toOptions(command.opts()) };
+}
+
+function buildCommand(version: string): Command {
+  return new Command("portsentry")
+    .description("Detect and respond to port scans against this host in real time.")
+    .addOption(
+      new Option("--stealth", "watch quietly, by capturing packets (default)").conflicts("connect"),
+    )
+    .addOption(new Option("--connect", "watch by listening on the ports (legacy)"))
+    .addOption(
+      new Option("-m, --method <method>", "how stealth mode captures").choices(["pcap", "raw"])
+        .default("pcap"),
+    )
+    .addOption(
+      new Option(
+        "-i, --interface <name>",
+        "interface to watch, may be repeated; or ALL, ALL_NLO (all but loopback), any",
+      ).argParser(collect).default([], "ALL_NLO"),
+    )
+    .option("-L, --disable-local-check", "act on packets from this host to itself, too")
+    .option("-S, --disable-service-check", "report probes of ports that have a service, too")
+    .addOption(
+      new Option(
+        "-l, --logoutput <output>",
+        "where the log goes: stdout or syslog, may be repeated",
+      )
+        .default([], "stdout").argParser(collectOutput),
+    )
+    .option("-c, --configfile <path>", "the configuration file", DEFAULT_CONFIG_FILE)
+    .option("-D, --daemon", "run in the background and log to syslog")
+    .option("-d, --debug", "say very much")
+    .option("-v, --verbose", "say more")
+    .version(`Portsentry ${version}`, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help");
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function collectOutput(value: string, before: LogOutput[]): LogOutput[] {
+  if (value !== "stdout" && value !== "syslog") {
+    throw new InvalidArgumentError("Allowed choices are stdout, syslog.");
+  }
+  return before.includes(value) ? before : [...before, value];
+}
+
+/** Commander's message on one line, without its `error: `. */
+function faultText(error: CommanderError): string {
+  return error.message.replace(/^error: /, "").trim().replaceAll(/\s*\n\s*/g, " ");
+}
+
+function toOptions(values: Record<string, unknown>): Options {
+  const daemon = values.daemon === true;
+  const logOutputs = values.logoutput as LogOutput[];
+  return {
+    mode: values.connect === true ? "connect" : "stealth",
+    method: values.method as Options["method"],
+    interfaces: values.interface as string[],
+    logOutputs: daemon ? ["syslog"] : logOutputs.length > 0 ? logOutputs : ["stdout"],
+    configFile: values.configfile as string,
+    daemon,
+    debug: values.debug === true,
+    verbose: values.verbose === true,
+    disableLocalCheck: values.disableLocalCheck === true,
+    disableServiceCheck: values.disableServiceCheck === true,
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * The text of portsentry.conf: `KEY="VALUE"` lines to a {@link Config}, or every fault in them.
+ *
+ * @module
+ */
+import { quote } from "../text.ts";
+import { BlockMode, type Config, defaultConfig } from "./config.ts";
+import type { Fault } from "./fault.ts";
+import { DROPPED_KEYS, KEYS } from "./keys.ts";
+
+/** What a config file says. `config` is absent when there are faults. */
+export interface ParsedConfig {
+  config?: Config;
+  faults: Fault[];
+  /** What is allowed but surely not meant. */
+  warnings: Fault[];
+  /** The ignore file it names, also when there are faults: so that its own can be told as well. */
+  ignoreFile?: string;
+}
+
+/**
+ * Reads the text of a config file. Blanks and tabs around key, `=` and value, CRLF, blank lines and
+ * `#` comment lines are accepted.
+ *
+ * @param file the file's name, for the faults; relative paths in the file start at its folder
+ */
+export function parseConfigFile(text: string, file: string): ParsedConfig {
+  const config = defaultConfig(file);
+  const lines = new Map<string, number>();
+  const faults: Fault[] = [];
+  const warnings: Fault[] = [];
+  const at = (line: number, message: string): Fault => ({ where: file, line, message });
+
+  text.split("\n").forEach((raw, index) => {
+    const line = index + 1;
+    const setting = parseLine(raw);
+    if (setting === undefined) return;
+    if (typeof setting === "string") return void faults.push(at(line, setting));
+    const { key, value } = setting;
+    const read = KEYS.get(key);
+    if (!read) return void faults.push(at(line, unknownKey(key)));
+    const before = lines.get(key);
+    if (before !== undefined) {
+      warnings.push(at(line, `${key} is set again: its value from line ${before} does not count`));
+    }
+    lines.set(key, line);
+    for (const fault of read(value, config)) faults.push(at(line, `${key}: ${fault}`));
+  });
+  for (const [key, message] of missing(config, lines)) {
+    faults.push(at(lines.get(key) ?? 0, message));
+  }
+
+  const { ignoreFile } = config;
+  return {
+    ...(faults.length === 0 && { config }),
+    ...(ignoreFile !== undefined && { ignoreFile }),
+    faults: faults.sort((a, b) => a.line - b.line),
+    warnings,
+  };
+}
+
+/** A line's key and value, a fault's text, or undefined when the line says nothing. */
+function parseLine(raw: string): { key: string; value: string } | string | undefined {
+  const line = raw.trim();
+  if (line === "" || line.startsWith("#")) return undefined;
+  const equals = line.indexOf("=");
+  if (equals < 0) return `Cannot parse ${quote(line)}: write KEY="VALUE"`;
+  const key = line.slice(0, equals).trim();
+  const quoted = line.slice(equals + 1).trim();
+  if (key === "") return `Cannot parse ${quote(line)}: the key before "=" is missing`;
+  if (!quoted.startsWith('"') || quoted.length < 2) {
+    return `Cannot parse the value ${quote(quoted)} of ${quote(key)}: write it in double quotes`;
+  }
+  // Commands may hold quotes of their own, so the value ends at the last one.
+  const end = quoted.lastIndexOf('"');
+  if (end === 0) return `The value of ${quote(key)} lacks its closing double quote`;
+  const rest = quoted.slice(end + 1).trim();
+  if (rest !== "") {
+    return `Unexpected ${quote(rest)} after the value of ${quote(key)}: ` +
+      "comments have lines of their own";
+  }
+  return { key, value: quoted.slice(1, end) };
+}
+
+function unknownKey(key: string): string {
+  const instead = DROPPED_KEYS.get(key);
+  if (instead) return `${key} is a key of portsentry 1 and not in use any more: ${instead}`;
+  const near = [...KEYS.keys()].find((known) =>
+    known.startsWith(key) || known === key.toUpperCase().replaceAll("-", "_")
+  );
+  return `Unknown key ${quote(key)}${near ? `: did you mean ${near}?` : ""}`;
+}
+
+/** What the keys lack between them, each with the key to blame. */
+function* missing(config: Config, lines: Map<string, number>): Iterable<[string, string]> {
+  if (!lines.has("TCP_PORTS") && !lines.has("UDP_PORTS")) {
+    yield ["", 'No ports to watch: set TCP_PORTS or UDP_PORTS, such as TCP_PORTS="1,7,20-25"'];
+  }
+  for (const [key, mode] of [["BLOCK_TCP", config.blockTcp], ["BLOCK_UDP", config.blockUdp]]) {
+    if (mode === BlockMode.Block && !lines.has("KILL_ROUTE") && !lines.has("KILL_HOSTS_DENY")) {
+      yield [`${key}`, `${key}="1" needs a means of blocking: set KILL_ROUTE or KILL_HOSTS_DENY`];
+    }
+    if (mode === BlockMode.RunCommand && !lines.has("KILL_RUN_CMD")) {
+      yield [`${key}`, `${key}="2" needs a command to run: set KILL_RUN_CMD`];
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The files behind the settings: read, parsed, and all their faults told together.
+ *
+ * @module
+ */
+import type { Config } from "./config.ts";
+import { parseConfigFile } from "./config_file.ts";
+import { type Fault, StartError } from "./fault.ts";
+import { IgnoreList, parseIgnoreFile } from "./ignore_file.ts";
+
+/** The settings of a run, as its files have them. */
+export interface Settings {
+  config: Config;
+  ignore: IgnoreList;
+  warnings: Fault[];
+}
+
+/**
+ * Reads the config file and the ignore file it names.
+ *
+ * @throws {StartError} with every fault of both files
+ */
+export function loadSettings(file: string): Settings {
+  const text = readText(file);
+  if (typeof text !== "string") throw new StartError([text]);
+  const { config, faults, warnings, ignoreFile } = parseConfigFile(text, file);
+  let ignore = new IgnoreList([]);
+  if (ignoreFile !== undefined) {
+    const ignoreText = readText(ignoreFile);
+    const parsed = typeof ignoreText === "string"
+      ? parseIgnoreFile(ignoreText, ignoreFile)
+      : { faults: [ignoreText] };
+    if ("faults" in parsed) faults.push(...parsed.faults);
+    else ignore = parsed.ignore;
+  }
+  if (!config || faults.length > 0) throw new StartError(faults);
+  return { config, ignore, warnings };
+}
+
+/** A file's text, or why it cannot be read. */
+function readText(file: string): string | Fault {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    return { where: file, line: 0, message: `Cannot read the file: ${reason(error, file)}` };
+  }
+}
+
+/** What a failed file operation says to the person who has to mend it. */
+export function reason(error: unknown, file: string): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
+  if (error instanceof Deno.errors.NotCapable) {
+    return `this run lacks the Deno permission for it: allow ${file}`;
+  }
+  // The runtime appends the call and the path to the system's own words.
+  return error instanceof Error
+    ? error.message.replace(/^(.*?\(os error \d+\)).*$/s, "$1")
+    : String(error);
+}

@@ -1,0 +1,56 @@
+/**
+ * Packet and state to verdict. No I/O and no clock, so that the same packets always give the same
+ * verdicts, and nothing is allocated for a packet.
+ *
+ * @module
+ */
+import { BlockMode, type Config } from "../config/config.ts";
+import type { IgnoreList } from "../config/ignore_file.ts";
+import { type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
+import type { SourceTable } from "./source_table.ts";
+import { Verdict } from "./verdict.ts";
+
+/** What the detector takes from the command line. */
+export interface DetectorOptions {
+  /** `-L`: report packets whose source is their destination like any other. */
+  disableLocalCheck: boolean;
+}
+
+/** Judges packets by a config, an ignore list, and what their sources did before. */
+export class Detector {
+  readonly #config: Config;
+  readonly #trigger: number;
+
+  constructor(
+    config: Config,
+    readonly ignore: IgnoreList,
+    readonly sources: SourceTable,
+    readonly options: DetectorOptions,
+  ) {
+    this.#config = config;
+    this.#trigger = Math.max(1, config.scanTrigger);
+  }
+
+  /** The checks in the order users know; the first that fails ends the matter. */
+  judge(packet: Packet): Verdict {
+    const tcp = packet.protocol === Protocol.Tcp;
+    if (tcp && (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) !== 0) return Verdict.NotProbe;
+    const watched = tcp ? this.#config.tcpPorts : this.#config.udpPorts;
+    if (!watched.has(packet.destinationPort)) return Verdict.NotWatched;
+
+    if (this.ignore.has(packet.version, packet.source)) return Verdict.Ignored;
+    if (!this.#triggered(packet)) return Verdict.BelowTrigger;
+    if (
+      !this.options.disableLocalCheck &&
+      sameAddress(packet.version, packet.source, packet.destination)
+    ) return Verdict.SameHost;
+    const mode = tcp ? this.#config.blockTcp : this.#config.blockUdp;
+    return mode === BlockMode.LogOnly ? Verdict.LogOnly : Verdict.Respond;
+  }
+
+  /** Without a trigger nothing is counted, so a flood costs no table at all. */
+  #triggered(packet: Packet): boolean {
+    return this.#trigger === 1 ||
+      this.sources.count(packet.version, packet.source) >= this.#trigger;
+  }
+}

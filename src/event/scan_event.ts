@@ -1,0 +1,96 @@
+/**
+ * A probe as it is told: the boundary between the reused packet and everything that outlives it.
+ *
+ * @module
+ */
+import { Verdict } from "../detector/verdict.ts";
+import { formatAddress } from "../packet/address.ts";
+import { IpOptions, type Packet, Protocol, TcpFlag } from "../packet/packet.ts";
+
+/** A check's outcome; `unset` when an earlier check ended the matter. */
+export type Flag = "true" | "false" | "unset";
+
+/** The four flags at the end of an event's line. */
+export interface EventFlags {
+  readonly ignored: Flag;
+  readonly triggered: Flag;
+  readonly noblock: Flag;
+  readonly blocked: Flag;
+}
+
+/** One probe and what came of it. */
+export interface ScanEvent {
+  /** When the packet was captured, in milliseconds since 1970. */
+  readonly timeMs: number;
+  /** Source address as text. */
+  readonly source: string;
+  /** Its reverse-DNS name, or the address. */
+  readonly host: string;
+  /** Destination address as text. */
+  readonly destination: string;
+  readonly protocol: "TCP" | "UDP";
+  readonly port: number;
+  /** Such as `TCP SYN/Normal scan`. */
+  readonly type: string;
+  readonly ipOptions: "set" | "not set" | "unknown";
+  readonly verdict: Verdict;
+  readonly flags: EventFlags;
+}
+
+const FLAGS: Partial<Record<Verdict, EventFlags>> = {
+  [Verdict.Ignored]: {
+    ignored: "true",
+    triggered: "unset",
+    noblock: "unset",
+    blocked: "unset",
+  },
+  [Verdict.BelowTrigger]: {
+    ignored: "false",
+    triggered: "false",
+    noblock: "unset",
+    blocked: "unset",
+  },
+  [Verdict.SameHost]: { ignored: "true", triggered: "true", noblock: "true", blocked: "false" },
+  [Verdict.LogOnly]: { ignored: "false", triggered: "true", noblock: "true", blocked: "false" },
+};
+
+const IP_OPTIONS = {
+  [IpOptions.NotSet]: "not set",
+  [IpOptions.Set]: "set",
+  [IpOptions.Unknown]: "unknown",
+} as const;
+
+/** Copies what is told of a packet out of the reused record. */
+export function scanEvent(packet: Packet, verdict: Verdict): ScanEvent {
+  const flags = FLAGS[verdict];
+  if (!flags) throw new TypeError(`verdict ${verdict} is not an event`);
+  const source = formatAddress(packet.version, packet.source);
+  return {
+    timeMs: packet.timeMs,
+    source,
+    host: source,
+    destination: formatAddress(packet.version, packet.destination),
+    protocol: packet.protocol === Protocol.Tcp ? "TCP" : "UDP",
+    port: packet.destinationPort,
+    type: packet.protocol === Protocol.Tcp ? tcpScanType(packet.tcpFlags) : "UDP",
+    ipOptions: IP_OPTIONS[packet.ipOptions],
+    verdict,
+    flags,
+  };
+}
+
+const { Fin, Syn, Rst, Psh, Ack, Urg } = TcpFlag;
+const SIX_FLAGS = Fin | Syn | Rst | Psh | Ack | Urg;
+
+/** The name of the scan that sends segments with these flags; ECE and CWR say nothing about it. */
+export function tcpScanType(tcpFlags: number): string {
+  const flags = tcpFlags & SIX_FLAGS;
+  const xmas = Fin | Urg | Psh;
+  if (tcpFlags === 0) return "TCP NULL scan";
+  if ((flags & xmas) === xmas) return "TCP XMAS scan";
+  if (flags === Fin) return "TCP FIN scan";
+  if (flags === Syn) return "TCP SYN/Normal scan";
+  const bit = (flag: number) => (flags & flag) === 0 ? 0 : 1;
+  return `Unknown Type: TCP Packet Flags: SYN: ${bit(Syn)} FIN: ${bit(Fin)} ACK: ${bit(Ack)} ` +
+    `PSH: ${bit(Psh)} URG: ${bit(Urg)} RST: ${bit(Rst)}`;
+}

@@ -1,0 +1,31 @@
+/**
+ * The history file's time stamps.
+ *
+ * @module
+ */
+
+let lastMs = -1;
+let lastText = "";
+
+/**
+ * A local time such as `2026-11-22T18:21:14.160+0000`. Events of the same millisecond share one
+ * formatting.
+ *
+ * @param timeMs milliseconds since 1970
+ */
+export function formatLocalTime(timeMs: number): string {
+  if (timeMs !== lastMs) {
+    const date = new Date(timeMs);
+    const eastMinutes = -date.getTimezoneOffset();
+    const local = new Date(timeMs + eastMinutes * 60_000).toISOString().slice(0, -1);
+    const sign = eastMinutes < 0 ? "-" : "+";
+    const offset = Math.abs(eastMinutes);
+    lastText = `${local}${sign}${twoDigits(Math.floor(offset / 60))}${twoDigits(offset % 60)}`;
+    lastMs = timeMs;
+  }
+  return lastText;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
+}

@@ -1,0 +1,61 @@
+/**
+ * What is lost is told: once a second at most, however much it is.
+ *
+ * @module
+ */
+import type { LineOutput } from "./line_output.ts";
+import type { Logger } from "./logger.ts";
+
+/** Something that can lose what it was given. */
+export interface LossCounter {
+  /** What was lost, as in `12 packets were dropped by the kernel on eth0`. */
+  what: string;
+  /** How many since the start of the program. */
+  count: number;
+}
+
+/** Compares counters with what was told of them last. */
+export class LossReport {
+  readonly #told = new Map<string, number>();
+  readonly #failures = new Map<LineOutput, string>();
+
+  /**
+   * @param outputs whose losses and failures are told
+   * @param counters gives every other counter
+   */
+  constructor(
+    readonly log: Logger,
+    readonly outputs: readonly LineOutput[],
+    readonly counters: () => Iterable<LossCounter>,
+  ) {}
+
+  /** Tells what happened since the last call. */
+  tell(): void {
+    for (const output of this.outputs) this.#tellFailure(output);
+    for (const counter of this.counters()) this.#tellLoss(counter);
+    for (const { name, state } of this.outputs) {
+      this.#tellLoss({ what: `lines for ${name} were lost`, count: state.lost });
+    }
+  }
+
+  #tellFailure(output: LineOutput): void {
+    const { failure } = output.state;
+    const before = this.#failures.get(output);
+    if (failure === before) return;
+    if (failure === undefined) {
+      this.#failures.delete(output);
+      this.log.error(`${output.name} can be written again`);
+    } else {
+      this.#failures.set(output, failure);
+      this.log.error(`Cannot write to ${output.name}: ${failure}`);
+    }
+  }
+
+  #tellLoss({ what, count }: LossCounter): void {
+    const before = this.#told.get(what) ?? 0;
+    if (count <= before) return;
+    this.#told.set(what, count);
+    const sum = before > 0 ? ` (${count} since the start)` : "";
+    this.log.error(`${count - before} ${what}${sum}`);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * IP addresses as text.
+ *
+ * @module
+ */
+import ipaddr from "ipaddr.js";
+
+/**
+ * An address as inet_ntop(3) would write it.
+ *
+ * @param version 4 or 6
+ * @param bytes in network order, the first 4 or all 16 of which count
+ */
+export function formatAddress(version: number, bytes: Uint8Array): string {
+  if (version === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  return new ipaddr.IPv6([...bytes.subarray(0, 16)]).toRFC5952String();
+}

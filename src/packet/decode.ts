@@ -1,0 +1,116 @@
+/**
+ * Frames of every link type the program can meet, down to the transport header.
+ *
+ * A bad frame is data, not an exception: `packet.reject` says what was wrong. Nothing is allocated.
+ *
+ * @module
+ */
+import { uint16 } from "./bytes.ts";
+import { decodeIp, decodeIpv4, decodeIpv6 } from "./ip.ts";
+import { type Packet, Reject } from "./packet.ts";
+
+/** Link types, as LINKTYPE_ and DLT_ number them (pcap-linktype(7)). */
+export const LinkType = {
+  Null: 0,
+  Ethernet: 1,
+  RawBsd: 12, // DLT_RAW on Linux
+  RawOpenBsd: 14, // DLT_RAW on OpenBSD
+  Raw: 101, // LINKTYPE_RAW
+  Loop: 108,
+  LinuxCooked: 113,
+  Ipv4: 228,
+  Ipv6: 229,
+  LinuxCooked2: 276,
+} as const;
+
+const ETHERNET = { TYPE: 12, LENGTH: 14 } as const; // IEEE 802.3
+const VLAN_TAG_BYTES = 4; // IEEE 802.1Q: the tag, then the type of what follows
+const NULL_BYTES = 4; // pcap-linktype(7): the sender's address family number
+const COOKED = { PROTOCOL: 14, LENGTH: 16 } as const; // LINKTYPE_LINUX_SLL
+const COOKED2 = { PROTOCOL: 0, LENGTH: 20 } as const; // LINKTYPE_LINUX_SLL2
+
+/** EtherTypes (IANA, IEEE 802 Numbers). */
+const EtherType = {
+  Ipv4: 0x0800,
+  Ipv6: 0x86dd,
+  Vlan: 0x8100, // 802.1Q
+  ServiceVlan: 0x88a8, // 802.1ad, "QinQ"
+  OldServiceVlan: 0x9100, // what switches wrote before 802.1ad
+} as const;
+
+/** Whether {@link decode} knows frames of this link type. */
+export function isKnownLinkType(linkType: number): boolean {
+  return Object.values(LinkType).some((known) => known === linkType);
+}
+
+/**
+ * Decodes the first `length` bytes of `frame` into `packet`.
+ *
+ * @param linkType one of {@link LinkType}
+ * @returns whether `packet` holds a TCP segment or UDP datagram; if not, `packet.reject` says why
+ */
+export function decode(
+  frame: Uint8Array,
+  length: number,
+  linkType: number,
+  packet: Packet,
+): boolean {
+  switch (linkType) {
+    case LinkType.Ethernet:
+      return decodeTyped(frame, ETHERNET.TYPE, ETHERNET.LENGTH, length, packet);
+    case LinkType.LinuxCooked:
+      return decodeTyped(frame, COOKED.PROTOCOL, COOKED.LENGTH, length, packet);
+    case LinkType.LinuxCooked2:
+      return decodeTyped(frame, COOKED2.PROTOCOL, COOKED2.LENGTH, length, packet);
+    case LinkType.Null:
+    case LinkType.Loop:
+      // The family's number differs from system to system; the IP header's own version does not.
+      return decodeUntyped(frame, NULL_BYTES, length, packet);
+    case LinkType.RawBsd:
+    case LinkType.RawOpenBsd:
+    case LinkType.Raw:
+      return decodeIp(frame, 0, length, packet);
+    case LinkType.Ipv4:
+      return decodeIpv4(frame, 0, length, packet);
+    case LinkType.Ipv6:
+      return decodeIpv6(frame, 0, length, packet);
+    default:
+      packet.reject = Reject.UnknownLinkType;
+      return false;
+  }
+}
+
+function decodeUntyped(frame: Uint8Array, start: number, end: number, packet: Packet): boolean {
+  if (end >= start) return decodeIp(frame, start, end, packet);
+  packet.reject = Reject.ShortLinkHeader;
+  return false;
+}
+
+/** Decodes what an EtherType at `typeOffset` announces, behind any number of VLAN tags at `start`. */
+function decodeTyped(
+  frame: Uint8Array,
+  typeOffset: number,
+  start: number,
+  end: number,
+  packet: Packet,
+): boolean {
+  if (end < start) {
+    packet.reject = Reject.ShortLinkHeader;
+    return false;
+  }
+  let type = uint16(frame, typeOffset);
+  while (
+    type === EtherType.Vlan || type === EtherType.ServiceVlan || type === EtherType.OldServiceVlan
+  ) {
+    if (end - start < VLAN_TAG_BYTES) {
+      packet.reject = Reject.ShortLinkHeader;
+      return false;
+    }
+    type = uint16(frame, start + 2);
+    start += VLAN_TAG_BYTES;
+  }
+  if (type === EtherType.Ipv4) return decodeIpv4(frame, start, end, packet);
+  if (type === EtherType.Ipv6) return decodeIpv6(frame, start, end, packet);
+  packet.reject = Reject.NotIp;
+  return false;
+}

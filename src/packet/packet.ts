@@ -1,0 +1,85 @@
+/**
+ * What a frame says, once decoded. One record is reused for every frame.
+ *
+ * @module
+ */
+
+/** IP protocol numbers that carry probes (IANA, Assigned Internet Protocol Numbers). */
+export const Protocol = { Tcp: 6, Udp: 17 } as const;
+export type Protocol = typeof Protocol[keyof typeof Protocol];
+
+/** TCP control bits (RFC 9293, section 3.1). */
+export const TcpFlag = {
+  Fin: 0x01,
+  Syn: 0x02,
+  Rst: 0x04,
+  Psh: 0x08,
+  Ack: 0x10,
+  Urg: 0x20,
+} as const;
+
+/** What is known of a packet's IP options. */
+export const IpOptions = { NotSet: 0, Set: 1, Unknown: 2 } as const;
+export type IpOptions = typeof IpOptions[keyof typeof IpOptions];
+
+/** Why a frame gave no packet. Counted by these numbers, and named by {@link REJECT_NAMES}. */
+export const Reject = {
+  None: 0,
+  UnknownLinkType: 1,
+  ShortLinkHeader: 2,
+  NotIp: 3,
+  ShortIpHeader: 4,
+  BadIpHeader: 5,
+  LaterFragment: 6,
+  ShortExtensionHeader: 7,
+  NotTcpOrUdp: 8,
+  ShortTcpHeader: 9,
+  BadTcpHeader: 10,
+  ShortUdpHeader: 11,
+  BadUdpHeader: 12,
+} as const;
+export type Reject = typeof Reject[keyof typeof Reject];
+
+/** What a person reads for each {@link Reject}. */
+export const REJECT_NAMES: readonly string[] = [
+  "none",
+  "unknown link type",
+  "short link header",
+  "not IP",
+  "short IP header",
+  "bad IP header",
+  "later fragment",
+  "short extension header",
+  "neither TCP nor UDP",
+  "short TCP header",
+  "bad TCP header",
+  "short UDP header",
+  "bad UDP header",
+];
+
+/** A TCP segment or UDP datagram; every field is overwritten by the next decode. */
+export class Packet {
+  /** Why the last frame gave no packet; then the other fields mean nothing. */
+  reject: Reject = Reject.None;
+  /** IP version, 4 or 6. */
+  version = 4;
+  protocol: Protocol = Protocol.Tcp;
+  /** Source address in network order: 4 bytes of IPv4 or 16 of IPv6. */
+  readonly source = new Uint8Array(16);
+  /** Destination address, like {@link source}. */
+  readonly destination = new Uint8Array(16);
+  sourcePort = 0;
+  destinationPort = 0;
+  /** {@link TcpFlag} bits; 0 for UDP. */
+  tcpFlags = 0;
+  ipOptions: IpOptions = IpOptions.NotSet;
+  /** When it was captured, in milliseconds since 1970. */
+  timeMs = 0;
+}
+
+/** Whether two addresses of the same IP version are the same. */
+export function sameAddress(version: number, a: Uint8Array, b: Uint8Array): boolean {
+  const length = version === 4 ? 4 : 16;
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,75 @@
+/**
+ * TCP and UDP headers.
+ *
+ * @module
+ */
+import { uint16 } from "./bytes.ts";
+import { type Packet, Protocol, Reject } from "./packet.ts";
+
+const TCP = {
+  SOURCE_PORT: 0,
+  DESTINATION_PORT: 2,
+  DATA_OFFSET: 12,
+  FLAGS: 13,
+  LENGTH: 20,
+} as const; // RFC 9293, section 3.1
+const UDP = { SOURCE_PORT: 0, DESTINATION_PORT: 2, DATAGRAM_LENGTH: 4, LENGTH: 8 } as const; // RFC 768
+
+/**
+ * Decodes the transport header between `start` and `end`.
+ *
+ * @returns whether `packet` holds a segment or datagram; if not, `packet.reject` says why
+ */
+export function decodeTransport(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  protocol: number,
+  packet: Packet,
+): boolean {
+  if (protocol === Protocol.Tcp) return decodeTcp(bytes, start, end, packet);
+  if (protocol === Protocol.Udp) return decodeUdp(bytes, start, end, packet);
+  packet.reject = Reject.NotTcpOrUdp;
+  return false;
+}
+
+function decodeTcp(bytes: Uint8Array, start: number, end: number, packet: Packet): boolean {
+  if (end - start < TCP.LENGTH) {
+    packet.reject = Reject.ShortTcpHeader;
+    return false;
+  }
+  const headerLength = (bytes[start + TCP.DATA_OFFSET] >> 4) * 4;
+  if (headerLength < TCP.LENGTH) {
+    packet.reject = Reject.BadTcpHeader;
+    return false;
+  }
+  if (end - start < headerLength) {
+    packet.reject = Reject.ShortTcpHeader;
+    return false;
+  }
+  packet.protocol = Protocol.Tcp;
+  packet.sourcePort = uint16(bytes, start + TCP.SOURCE_PORT);
+  packet.destinationPort = uint16(bytes, start + TCP.DESTINATION_PORT);
+  packet.tcpFlags = bytes[start + TCP.FLAGS];
+  packet.reject = Reject.None;
+  return true;
+}
+
+function decodeUdp(bytes: Uint8Array, start: number, end: number, packet: Packet): boolean {
+  if (end - start < UDP.LENGTH) {
+    packet.reject = Reject.ShortUdpHeader;
+    return false;
+  }
+  // Zero stands for a jumbogram's length (RFC 2675, section 4); it cannot be shorter than the header.
+  const length = uint16(bytes, start + UDP.DATAGRAM_LENGTH);
+  if (length !== 0 && length < UDP.LENGTH) {
+    packet.reject = Reject.BadUdpHeader;
+    return false;
+  }
+  packet.protocol = Protocol.Udp;
+  packet.sourcePort = uint16(bytes, start + UDP.SOURCE_PORT);
+  packet.destinationPort = uint16(bytes, start + UDP.DESTINATION_PORT);
+  packet.tcpFlags = 0;
+  packet.reject = Reject.None;
+  return true;
+}

@@ -1,0 +1,65 @@
+/**
+ * What the kernel is to hand over: pcap-filter(7) expressions for probes of this host.
+ *
+ * @module
+ */
+import type { PortRange, PortSet } from "../config/ports.ts";
+import { FILTER_PORT_RANGES } from "../limits.ts";
+import { Extension } from "../packet/ip.ts";
+import { Protocol } from "../packet/packet.ts";
+
+/** The two captures of a device: nearly all probes need few bytes, a few need all of them. */
+export interface CaptureFilters {
+  /** Probes whose headers are short, and IPv4 first fragments, in case they hold a whole header. */
+  headers: string;
+  /** IPv6 packets with extension headers, which only the decoder can walk. */
+  extensions: string;
+}
+
+/** TCP ACK and RST at once (RFC 9293, section 3.1); `tcp[13]` knows IPv4 only. */
+const NO_ACK_NO_RST = "((ip and tcp[13] & 0x14 = 0) or (ip6 and ip6[53] & 0x14 = 0))";
+/** A first fragment with more to come: "more fragments" set, offset zero (RFC 791, section 3.1). */
+const FIRST_FRAGMENT =
+  `(ip[6:2] & 0x3fff = 0x2000 and (ip[9] = ${Protocol.Tcp} or ip[9] = ${Protocol.Udp}))`;
+
+/**
+ * Builds the filters for a device. They may let more pass than is a probe, but nothing less: the
+ * detector has the last word.
+ *
+ * @param addresses own addresses or networks, at least one
+ */
+export function captureFilters(
+  addresses: readonly string[],
+  tcpPorts: PortSet,
+  udpPorts: PortSet,
+): CaptureFilters {
+  const own = ownAddresses(addresses);
+  const probes = [FIRST_FRAGMENT];
+  const tcp = anyPort("tcp", tcpPorts);
+  if (tcp) probes.push(`(${NO_ACK_NO_RST} and ${tcp})`);
+  const udp = anyPort("udp", udpPorts);
+  if (udp) probes.push(udp);
+  const extension = Object.values(Extension).map((header) => `ip6[6] = ${header}`);
+  return {
+    headers: `${own} and (${probes.join(" or ")})`,
+    extensions: `ip6 and ${own} and (${extension.join(" or ")})`,
+  };
+}
+
+function ownAddresses(addresses: readonly string[]): string {
+  const each = addresses.map((address) =>
+    address.includes("/") ? `dst net ${address}` : `dst host ${address}`
+  );
+  return `(${each.join(" or ")})`;
+}
+
+function anyPort(protocol: "tcp" | "udp", ports: PortSet): string {
+  const each = ports.covering(FILTER_PORT_RANGES).map((range) => portTerm(protocol, range));
+  return each.length > 0 ? `(${each.join(" or ")})` : "";
+}
+
+function portTerm(protocol: string, { first, last }: PortRange): string {
+  return first === last
+    ? `${protocol} dst port ${first}`
+    : `${protocol} dst portrange ${first}-${last}`;
+}

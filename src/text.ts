@@ -1,0 +1,19 @@
+/**
+ * Text from outside, made fit for a line that a person or a log parser reads.
+ *
+ * @module
+ */
+
+/** `text` as one line that a terminal can show: control characters become `\x1b` and the like. */
+export function escapeControls(text: string): string {
+  // deno-lint-ignore no-control-regex -- these are what is looked for
+  return text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+  });
+}
+
+/** `text` as it may stand in a message: quoted, cut at 80 units, control characters escaped. */
+export function quote(text: string): string {
+  return `"${escapeControls(text.length > 80 ? text.slice(0, 79) + "…" : text)}"`;
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { type Options, parseArguments } from "../src/cli.ts";
+import { StartError } from "../src/config/fault.ts";
+
+function options(...args: string[]): Options {
+  const invocation = parseArguments(args, "1.2.3");
+  assert.ok("options" in invocation);
+  return invocation.options;
+}
+
+const DEFAULTS: Options = {
+  mode: "stealth",
+  method: "pcap",
+  interfaces: [],
+  logOutputs: ["stdout"],
+  configFile: "/etc/portsentry/portsentry.conf",
+  daemon: false,
+  debug: false,
+  verbose: false,
+  disableLocalCheck: false,
+  disableServiceCheck: false,
+};
+
+const CASES: [args: string[], changes: Partial<Options>][] = [
+  [[], {}],
+  [["--stealth"], {}],
+  [["--connect"], { mode: "connect" }],
+  [["-m", "raw"], { method: "raw" }],
+  [["-mraw"], { method: "raw" }],
+  [["--method=raw"], { method: "raw" }],
+  [["--method", "pcap"], {}],
+  [["-i", "eth0", "--interface", "eth1", "-ilo"], { interfaces: ["eth0", "eth1", "lo"] }],
+  [["--interface=ALL"], { interfaces: ["ALL"] }],
+  [["-l", "syslog"], { logOutputs: ["syslog"] }],
+  [["-l", "stdout", "-lsyslog", "-l", "stdout"], { logOutputs: ["stdout", "syslog"] }],
+  [["-c", "a", "--configfile=b"], { configFile: "b" }],
+  [["-D"], { daemon: true, logOutputs: ["syslog"] }],
+  [["-dvv"], { debug: true, verbose: true }],
+  [["-L", "-S"], { disableLocalCheck: true, disableServiceCheck: true }],
+  [
+    ["--disable-local-check", "--disable-service-check", "--debug", "--verbose", "--daemon"],
+    {
+      disableLocalCheck: true,
+      disableServiceCheck: true,
+      debug: true,
+      verbose: true,
+      daemon: true,
+      logOutputs: ["syslog"],
+    },
+  ],
+];
+
+for (const [args, changes] of CASES) {
+  Deno.test(`parseArguments() reads ${args.join(" ") || "nothing"}`, () => {
+    assert.deepEqual(options(...args), { ...DEFAULTS, ...changes });
+  });
+}
+
+const FAULTS: [args: string[], fault: RegExp][] = [
+  [
+    ["--stealth", "--connect"],
+    /^portsentry: option '--stealth' cannot be used with option '--connect'$/,
+  ],
+  [["--foo"], /^portsentry: unknown option '--foo'$/],
+  [["--verbos"], /^portsentry: unknown option '--verbos' \(Did you mean --verbose\?\)$/],
+  [
+    ["-m", "ebpf"],
+    /'-m, --method <method>' argument 'ebpf' is invalid\. Allowed choices are pcap, raw/,
+  ],
+  [
+    ["-l", "file"],
+    /'-l, --logoutput <output>' argument 'file' is invalid\. Allowed choices are stdout, syslog/,
+  ],
+  [["-c"], /'-c, --configfile <path>' argument missing/],
+  [["start"], /too many arguments.*start/],
+];
+
+for (const [args, fault] of FAULTS) {
+  Deno.test(`parseArguments() refuses ${args.join(" ")}`, () => {
+    assert.throws(() => parseArguments(args, "1.2.3"), (error) => {
+      assert.ok(error instanceof StartError);
+      assert.match(error.message, fault);
+      return true;
+    });
+  });
+}
+
+Deno.test("parseArguments() prints the version and help", () => {
+  assert.deepEqual(parseArguments(["-V"], "1.2.3"), { print: "Portsentry 1.2.3\n" });
+  const help = parseArguments(["-h"], "1.2.3");
+  assert.ok("print" in help);
+  for (
+    const option of [
+      "--stealth",
+      "--connect",
+      "-m,",
+      "-i,",
+      "-L,",
+      "-S,",
+      "-l,",
+      "-c,",
+      "-D,",
+      "-d,",
+      "-v,",
+      "-h,",
+      "-V,",
+    ]
+  ) {
+    assert.ok(help.print.includes(option), option);
+  }
+  assert.ok(help.print.split("\n").every((line) => line.length <= 80));
+});

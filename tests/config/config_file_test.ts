@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseConfigFile } from "../../src/config/config_file.ts";
+import { formatFault } from "../../src/config/fault.ts";
+
+const FILE = "/etc/portsentry/portsentry.conf";
+
+function config(text: string) {
+  const parsed = parseConfigFile(text, FILE);
+  assert.deepEqual(parsed.faults, []);
+  assert.ok(parsed.config);
+  return parsed.config;
+}
+
+function faults(text: string): string[] {
+  return parseConfigFile(text, "portsentry.conf").faults.map(formatFault);
+}
+
+Deno.test("parseConfigFile() reads every key", () => {
+  const read = config(`
+TCP_PORTS="1,7,20-25"
+UDP_PORTS="9,161-162"
+IGNORE_FILE="/etc/portsentry/portsentry.ignore"
+HISTORY_FILE="/var/log/portsentry.log"
+BLOCKED_FILE="/var/lib/portsentry/blocked"
+RESOLVE_HOST="1"
+BLOCK_TCP="1"
+BLOCK_UDP="2"
+KILL_ROUTE="/sbin/route add -host $TARGET$ reject"
+KILL_HOSTS_DENY="ALL: $TARGET$"
+KILL_RUN_CMD="/bin/echo $TARGET$ $PORT$ $MODE$"
+KILL_RUN_CMD_FIRST="1"
+SCAN_TRIGGER="2"
+PORT_BANNER="Go away"
+`);
+  assert.equal(read.tcpPorts.toString(), "1,7,20-25");
+  assert.equal(read.udpPorts.toString(), "9,161-162");
+  assert.deepEqual({ ...read, tcpPorts: 0, udpPorts: 0 }, {
+    file: FILE,
+    tcpPorts: 0,
+    udpPorts: 0,
+    ignoreFile: "/etc/portsentry/portsentry.ignore",
+    historyFile: "/var/log/portsentry.log",
+    blockedFile: "/var/lib/portsentry/blocked",
+    resolveHost: true,
+    blockTcp: 1,
+    blockUdp: 2,
+    killRoute: "/sbin/route add -host $TARGET$ reject",
+    killHostsDeny: "ALL: $TARGET$",
+    killRunCmd: "/bin/echo $TARGET$ $PORT$ $MODE$",
+    killRunCmdFirst: true,
+    scanTrigger: 2,
+    portBanner: "Go away",
+  });
+});
+
+Deno.test("parseConfigFile() has log-only defaults", () => {
+  const read = config('UDP_PORTS="9"');
+  assert.equal(read.tcpPorts.size, 0);
+  assert.equal(read.blockTcp, 0);
+  assert.equal(read.blockUdp, 0);
+  assert.equal(read.scanTrigger, 0);
+  assert.equal(read.resolveHost, false);
+  assert.equal(read.killRunCmdFirst, false);
+});
+
+const LAYOUTS: [name: string, text: string][] = [
+  ["blanks and tabs", ' \tTCP_PORTS \t=\t "23" \t\n'],
+  ["CRLF", '# comment\r\nTCP_PORTS="23"\r\n\r\n'],
+  ["no newline at the end", 'TCP_PORTS="23"'],
+  ["an indented comment", '   # TCP_PORTS="x"\nTCP_PORTS="23"\n'],
+  ["a byte order mark", '\ufeffTCP_PORTS="23"\n'],
+];
+
+for (const [name, text] of LAYOUTS) {
+  Deno.test(`parseConfigFile() accepts ${name}`, () => {
+    assert.equal(config(text).tcpPorts.toString(), "23");
+  });
+}
+
+Deno.test("parseConfigFile() keeps quotes, equal signs and hashes inside a value", () => {
+  const command = `logger -t x "a=b" '#1' $TARGET$`;
+  assert.equal(config(`TCP_PORTS="1"\nKILL_RUN_CMD="${command}"`).killRunCmd, command);
+});
+
+Deno.test("parseConfigFile() starts relative paths at its own folder", () => {
+  assert.equal(
+    config('TCP_PORTS="1"\nHISTORY_FILE="log/history"').historyFile,
+    "/etc/portsentry/log/history",
+  );
+});
+
+Deno.test("parseConfigFile() lets the last of two settings count, and warns", () => {
+  const { config, warnings } = parseConfigFile('TCP_PORTS="1"\nTCP_PORTS="2"', "c");
+  assert.equal(config?.tcpPorts.toString(), "2");
+  assert.deepEqual(warnings.map(formatFault), [
+    "c:2: TCP_PORTS is set again: its value from line 1 does not count",
+  ]);
+});
+
+const FAULTS: [text: string, fault: RegExp][] = [
+  ['TCP_PORT="1"', /^portsentry\.conf:2: Unknown key "TCP_PORT": did you mean TCP_PORTS\?$/],
+  ['tcp_ports="1"', /:2: Unknown key "tcp_ports": did you mean TCP_PORTS\?$/],
+  ['FOO="1"', /:2: Unknown key "FOO"$/],
+  [
+    'ADVANCED_PORTS_TCP="1024"',
+    /:2: ADVANCED_PORTS_TCP is a key of portsentry 1 .* TCP_PORTS="1-1023"/,
+  ],
+  ["hello", /:2: Cannot parse "hello": write KEY="VALUE"$/],
+  ['="1"', /:2: Cannot parse .*: the key before "=" is missing$/],
+  ["TCP_PORTS=23", /:2: Cannot parse the value "23" of "TCP_PORTS": write it in double quotes$/],
+  ["TCP_PORTS='23'", /:2: Cannot parse the value/],
+  ['TCP_PORTS="23', /:2: The value of "TCP_PORTS" lacks its closing double quote$/],
+  ['TCP_PORTS="', /:2: Cannot parse the value/],
+  ['TCP_PORTS="23" # telnet', /:2: Unexpected "# telnet" after the value of "TCP_PORTS"/],
+  ['TCP_PORTS="80-x"', /:2: TCP_PORTS: Cannot parse port range "80-x": the end must be a number$/],
+  ['BLOCK_TCP="3"', /:2: BLOCK_TCP: Cannot use "3": write "0", "1" or "2"$/],
+  ['BLOCK_UDP="yes"', /:2: BLOCK_UDP: Cannot use "yes"/],
+  ['RESOLVE_HOST="2"', /:2: RESOLVE_HOST: Cannot use "2": write "0" or "1"$/],
+  ['KILL_RUN_CMD_FIRST=""', /:2: KILL_RUN_CMD_FIRST: Cannot use ""/],
+  ['SCAN_TRIGGER="-1"', /:2: SCAN_TRIGGER: Cannot use "-1": write a number from 0 to/],
+  ['SCAN_TRIGGER="1.5"', /:2: SCAN_TRIGGER: Cannot use "1\.5"/],
+  ['HISTORY_FILE=""', /:2: HISTORY_FILE: The path is empty/],
+  [
+    'KILL_ROUTE="/sbin/route"',
+    /:2: KILL_ROUTE: "\/sbin\/route" does not name the host: put \$TARGET\$/,
+  ],
+  ['KILL_HOSTS_DENY="ALL: ALL"', /:2: KILL_HOSTS_DENY: .* does not name the host/],
+  ['KILL_RUN_CMD=""', /:2: KILL_RUN_CMD: The value is empty/],
+  [
+    'BLOCK_TCP="1"',
+    /:2: BLOCK_TCP="1" needs a means of blocking: set KILL_ROUTE or KILL_HOSTS_DENY/,
+  ],
+  ['BLOCK_UDP="2"', /:2: BLOCK_UDP="2" needs a command to run: set KILL_RUN_CMD$/],
+];
+
+for (const [line, fault] of FAULTS) {
+  Deno.test(`parseConfigFile() refuses ${line}`, () => {
+    const told = faults(`UDP_PORTS="9"\n${line}\n`);
+    assert.equal(told.length, 1, told.join("\n"));
+    assert.match(told[0], fault);
+  });
+}
+
+Deno.test("parseConfigFile() needs ports", () => {
+  assert.match(faults("# nothing\n")[0], /^portsentry\.conf: No ports to watch: set TCP_PORTS/);
+});
+
+Deno.test("parseConfigFile() tells all faults in the order of their lines, and no config", () => {
+  const parsed = parseConfigFile('FOO="1"\nTCP_PORTS="0,x"\nBLOCK_TCP="1"\n', "c");
+  assert.equal(parsed.config, undefined);
+  assert.deepEqual(parsed.faults.map(({ line }) => line), [1, 2, 2, 3]);
+});
+
+Deno.test("parseConfigFile() survives any text, and escapes what it quotes", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 200 }),
+    fc.array(fc.constantFrom("TCP_PORTS", "=", '"', "\n", "1", "-", ",", " ", "#", "\r", "\x1b[2J"))
+      .map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (text) => {
+      const { config, faults } = parseConfigFile(text, "c");
+      assert.equal(config === undefined, faults.length > 0);
+      // deno-lint-ignore no-control-regex -- these are what must not be there
+      for (const fault of faults) assert.doesNotMatch(formatFault(fault), /[\x00-\x1f]/);
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { defaultConfig } from "../../src/config/config.ts";
+import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { PortSet } from "../../src/config/ports.ts";
+import { Detector } from "../../src/detector/detector.ts";
+import { SourceTable } from "../../src/detector/source_table.ts";
+import { isEvent, Verdict } from "../../src/detector/verdict.ts";
+import { decode, LinkType } from "../../src/packet/decode.ts";
+import { Packet } from "../../src/packet/packet.ts";
+import { ipv4, ipv6, SYN, TARGET4, TARGET6, tcp, udp } from "../frames.ts";
+
+interface Setup {
+  scanTrigger?: number;
+  blockTcp?: 0 | 1 | 2;
+  ignore?: string;
+  disableLocalCheck?: boolean;
+}
+
+function detector({ ignore = "", disableLocalCheck = false, ...keys }: Setup = {}): Detector {
+  const config = {
+    ...defaultConfig("c"),
+    tcpPorts: new PortSet([{ first: 20, last: 25 }]),
+    udpPorts: new PortSet([{ first: 161, last: 161 }]),
+    ...keys,
+  };
+  const parsed = parseIgnoreFile(ignore, "i");
+  assert.ok("ignore" in parsed);
+  return new Detector(config, parsed.ignore, new SourceTable(64), { disableLocalCheck });
+}
+
+function packet(ip: Uint8Array): Packet {
+  const packet = new Packet();
+  assert.ok(decode(ip, ip.length, LinkType.Raw, packet));
+  return packet;
+}
+
+const scan = (port: number, flags = SYN) => packet(ipv4(tcp({ port, flags })));
+const local4 = packet(ipv4(tcp(), { source: TARGET4 }));
+const local6 = packet(ipv6(tcp(), { source: TARGET6 }));
+
+const CASES: [name: string, setup: Setup, packet: Packet, verdict: Verdict][] = [
+  ["a SYN to a watched port", {}, scan(23), Verdict.LogOnly],
+  ["a NULL segment", {}, scan(23, 0), Verdict.LogOnly],
+  ["the first and last port of a range", {}, scan(25), Verdict.LogOnly],
+  ["a port beside the range", {}, scan(26), Verdict.NotWatched],
+  ["UDP to a watched port", {}, packet(ipv4(udp(), { protocol: 17 })), Verdict.LogOnly],
+  [
+    "UDP to a port watched for TCP",
+    {},
+    packet(ipv4(udp({ port: 23 }), { protocol: 17 })),
+    Verdict.NotWatched,
+  ],
+  ["TCP to a port watched for UDP", {}, scan(161), Verdict.NotWatched],
+  // SYN+ACK? Probably an answer to us; counting it would block the servers we talk to.
+  ["a segment with SYN and ACK", {}, scan(23, 0x12), Verdict.NotProbe],
+  ["a segment with RST", {}, scan(23, 0x04), Verdict.NotProbe],
+  ["a segment with FIN and ACK", {}, scan(23, 0x11), Verdict.NotProbe],
+  ["an ignored source", { ignore: "192.0.2.0/24" }, scan(23), Verdict.Ignored],
+  [
+    "an ignored source below the trigger",
+    { ignore: "192.0.2.9", scanTrigger: 5 },
+    scan(23),
+    Verdict.Ignored,
+  ],
+  ["a first event of SCAN_TRIGGER 1", { scanTrigger: 1 }, scan(23), Verdict.LogOnly],
+  ["a first event of SCAN_TRIGGER 2", { scanTrigger: 2 }, scan(23), Verdict.BelowTrigger],
+  ["a source that is the destination", {}, local4, Verdict.SameHost],
+  ["an IPv6 source that is the destination", {}, local6, Verdict.SameHost],
+  ["a local source below the trigger", { scanTrigger: 2 }, local4, Verdict.BelowTrigger],
+  ["a local source that is ignored", { ignore: "192.0.2.1" }, local4, Verdict.Ignored],
+  ["a local source with -L", { disableLocalCheck: true }, local4, Verdict.LogOnly],
+  ["TCP with BLOCK_TCP 1", { blockTcp: 1 }, scan(23), Verdict.Respond],
+  ["TCP with BLOCK_TCP 2", { blockTcp: 2 }, scan(23), Verdict.Respond],
+  ["UDP with BLOCK_TCP 1", { blockTcp: 1 }, packet(ipv4(udp(), { protocol: 17 })), Verdict.LogOnly],
+];
+
+for (const [name, setup, packet, verdict] of CASES) {
+  Deno.test(`Detector.judge() on ${name}`, () => {
+    assert.equal(detector(setup).judge(packet), verdict);
+  });
+}
+
+Deno.test("Detector.judge() triggers at the n-th event of a source, and from then on", () => {
+  const judge = detector({ scanTrigger: 3 });
+  const other = packet(ipv4(tcp(), { source: [192, 0, 2, 10] }));
+  assert.equal(judge.judge(scan(20)), Verdict.BelowTrigger);
+  assert.equal(judge.judge(other), Verdict.BelowTrigger);
+  assert.equal(judge.judge(scan(21)), Verdict.BelowTrigger);
+  assert.equal(judge.judge(scan(22)), Verdict.LogOnly);
+  assert.equal(judge.judge(scan(23)), Verdict.LogOnly);
+  assert.equal(judge.judge(other), Verdict.BelowTrigger);
+});
+
+Deno.test("Detector.judge() does not count what is no event", () => {
+  const judge = detector({ scanTrigger: 2 });
+  judge.judge(scan(80));
+  judge.judge(scan(23, 0x10));
+  assert.equal(judge.judge(scan(23)), Verdict.BelowTrigger);
+});
+
+Deno.test("isEvent() parts what is told from what is not", () => {
+  const told = Object.entries(Verdict).filter(([, verdict]) => isEvent(verdict));
+  assert.deepEqual(told.map(([name]) => name), [
+    "Ignored",
+    "BelowTrigger",
+    "SameHost",
+    "LogOnly",
+    "Respond",
+  ]);
+});

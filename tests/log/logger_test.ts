@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { LineOutput } from "../../src/log/line_output.ts";
+import { Logger } from "../../src/log/logger.ts";
+
+class Memory {
+  text = "";
+  write(bytes: Uint8Array): Promise<number> {
+    this.text += new TextDecoder().decode(bytes);
+    return Promise.resolve(bytes.length);
+  }
+}
+
+async function say(levels: { verbose: boolean; debug: boolean }): Promise<[string, string]> {
+  const [out, err] = [new Memory(), new Memory()];
+  const output = new LineOutput("stdout", out);
+  const errors = new LineOutput("stderr", err);
+  const log = new Logger({ ...levels, output, errors });
+  log.notice("a notice with {braces}");
+  log.verbose("a detail");
+  log.debug("a trace");
+  log.error("an error\nwith a second line");
+  await Promise.all([output.close(), errors.close()]);
+  return [out.text, err.text];
+}
+
+Deno.test("Logger says notices on one output and errors on the other, a line each", async () => {
+  const [out, err] = await say({ verbose: false, debug: false });
+  assert.equal(out, "a notice with {braces}\n");
+  assert.equal(err, "an error\\x0awith a second line\n");
+});
+
+Deno.test("Logger adds details with -v and traces with -d", async () => {
+  const [out] = await say({ verbose: true, debug: true });
+  assert.equal(out, "a notice with {braces}\na detail\ndebug: a trace\n");
+});
