@@ -1,0 +1,37 @@
+# Everything a person needs: make run, make demo, make test. What is missing is installed first:
+# Debian packages by apt (as root), the pinned Deno from npm into .tools.
+
+.PHONY: help run demo test ok fmt clean
+
+help:
+	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
+	@echo "make demo   see it work: real nmap scans between two network namespaces"
+	@echo "make test   the whole test suite"
+	@echo "make ok     the gate of every commit: format, lint, types, tests"
+	@echo "make fmt    format the sources"
+	@echo "make clean  remove .tools"
+
+CONFIG = packaging/portsentry.conf
+
+run:
+	@tools/setup.sh libpcap
+	@exec tools/portsentry -c $(CONFIG) $(ARGS)
+
+demo:
+	@tools/setup.sh libpcap ip nmap
+	@tools/demo.sh
+
+test:
+	@tools/setup.sh libpcap ip nmap
+	@tools/test.sh
+
+ok:
+	@tools/setup.sh libpcap ip nmap
+	@.tools/deno task ok
+
+fmt:
+	@tools/setup.sh
+	@.tools/deno fmt
+
+clean:
+	rm -rf .tools

@@ -1,0 +1,57 @@
+/**
+ * Decodes and judges as many million frames as the first argument says; the second, `garbage`, makes
+ * it allocate one small object a frame, to show that this would be seen.
+ *
+ * @module
+ */
+import { defaultConfig } from "../../src/config/config.ts";
+import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { PortSet } from "../../src/config/ports.ts";
+import { Detector } from "../../src/detector/detector.ts";
+import { SourceTable } from "../../src/detector/source_table.ts";
+import { decode } from "../../src/packet/decode.ts";
+import { Packet } from "../../src/packet/packet.ts";
+import { corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
+
+const PACKETS = 1_000_000;
+
+const frames = [
+  ...corpus(),
+  ...LINKS.flatMap(([name, linkType, build]) => [
+    { name, linkType, bytes: build(ipv4(tcp()), 0x0800) },
+    { name, linkType, bytes: build(ipv6(tcp()), 0x86dd) },
+  ]),
+];
+const parsed = parseIgnoreFile("10.0.0.0/8\n2001:db8:1::/48\n192.0.2.200\n", "i");
+if (!("ignore" in parsed)) throw new Error("the ignore file is good");
+const ports = new PortSet([{ first: 1, last: 1024 }]);
+const detector = new Detector(
+  { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports, scanTrigger: 3 },
+  parsed.ignore,
+  new SourceTable(65_536),
+  { disableLocalCheck: false },
+);
+const packet = new Packet();
+const verdicts = new Uint32Array(16);
+
+function work(packets: number): void {
+  for (let i = 0; i < packets; i++) {
+    const frame = frames[i % frames.length];
+    // Spoofed sources, and lengths that cut frames anywhere.
+    const length = (i & 7) === 0 ? i % frame.bytes.length : frame.bytes.length;
+    if (!decode(frame.bytes, length, frame.linkType, packet)) continue;
+    packet.source[0] = i >> 16;
+    packet.source[1] = i >> 8;
+    packet.source[2] = i;
+    packet.timeMs = 1_790_000_000_000 + i;
+    verdicts[detector.judge(packet)]++;
+  }
+}
+
+const kept: { port: number }[] = [];
+for (let million = 0; million < Number(Deno.args[0]); million++) {
+  work(PACKETS);
+  if (Deno.args[1] !== "garbage") continue;
+  for (let i = 0; i < PACKETS; i++) kept[i & 7] = { port: i };
+}
+console.log(verdicts.join(" "));

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import {
+  authentication,
+  bytes,
+  ethernet,
+  extension,
+  fragmentHeader,
+  ipv4,
+  ipv6,
+  tcp,
+  udp,
+} from "../frames.ts";
+import { Network } from "./network.ts";
+import { Program } from "./program.ts";
+
+const frame4 = (ip: Uint8Array) => ethernet(ip);
+const frame6 = (nextHeader: number, payload: Uint8Array) =>
+  ethernet(ipv6(payload, { nextHeader }), 0x86dd);
+
+/** One port a frame, so that each event tells which frame caused it. */
+const PROBES: [name: string, frame: (port: number) => Uint8Array][] = [
+  ["TCP over IPv4", (port) => frame4(ipv4(tcp({ port })))],
+  ["TCP with 40 bytes of IP options", (port) => frame4(ipv4(tcp({ port }), { options: 40 }))],
+  ["TCP with 40 bytes of TCP options", (port) => frame4(ipv4(tcp({ port, options: 40 })))],
+  [
+    "a first fragment with the whole TCP header",
+    (port) => frame4(ipv4(tcp({ port }), { fragment: 0x2000 })),
+  ],
+  ["802.1Q", (port) => ethernet(ipv4(tcp({ port })), 0x0800, [0x8100])],
+  ["TCP over IPv6", (port) => frame6(6, tcp({ port }))],
+  ["UDP over IPv6", (port) => frame6(17, udp({ port }))],
+  ["hop-by-hop options", (port) => frame6(0, bytes(extension(6), tcp({ port })))],
+  [
+    "destination options of 1200 bytes",
+    (port) => frame6(60, bytes(extension(6, 149), tcp({ port }))),
+  ],
+  ["a routing header", (port) => frame6(43, bytes(extension(17, 2), udp({ port })))],
+  ["an authentication header", (port) => frame6(51, bytes(authentication(6), tcp({ port })))],
+  [
+    "an IPv6 first fragment",
+    (port) => frame6(44, bytes(fragmentHeader(6, 0, true), tcp({ port }))),
+  ],
+  [
+    "a chain of headers",
+    (port) => frame6(0, bytes(extension(43), extension(60), extension(6), tcp({ port }))),
+  ],
+];
+
+const FIRST_PORT = 1001;
+
+const FOREIGN: [name: string, frame: Uint8Array][] = [
+  ["a packet to another host", frame4(ipv4(tcp({ port: 1001 }), { destination: [192, 0, 2, 77] }))],
+  ["an ACK", frame4(ipv4(tcp({ port: 1001, flags: 0x10 })))],
+  ["an RST over IPv6", frame6(6, tcp({ port: 1001, flags: 0x04 }))],
+  [
+    "an ACK behind an extension header",
+    frame6(60, bytes(extension(6), tcp({ port: 1001, flags: 0x10 }))),
+  ],
+  ["a port that is not watched", frame4(ipv4(tcp({ port: 999 })))],
+  ["ICMPv6 behind an extension header", frame6(0, bytes(extension(58), new Uint8Array(8)))],
+  ["a later fragment", frame4(ipv4(tcp({ port: 1001 }), { fragment: 1 }))],
+];
+
+for (const interfaces of [["-i", "eth0"], ["-i", "any"]]) {
+  Deno.test(`the kernel filter of ${interfaces.join(" ")} lets every kind of probe through, once`, async () => {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      config: 'TCP_PORTS="1001-1100"\nUDP_PORTS="1001-1100"',
+      namespace: network.watched,
+      args: interfaces,
+    });
+    await network.inject([
+      ...FOREIGN.map(([, frame]) => frame),
+      ...PROBES.map(([, frame], i) => frame(FIRST_PORT + i)),
+    ]);
+    const ports = (await program.events(PROBES.length))
+      .map((line) => Number(/port: \[(\d+)\]/.exec(line)?.[1])).sort();
+    const names = ports.map((port) => PROBES[port - FIRST_PORT][0]);
+    assert.deepEqual(names, PROBES.map(([name]) => name));
+  });
+}
+
+Deno.test("a filter for more ports than it can tell apart still reports the right ones only", async () => {
+  await using network = await Network.create();
+  const odd = Array.from({ length: 3000 }, (_, i) => 2 * i + 1);
+  await using program = await Program.start({
+    config: `TCP_PORTS="${odd.join(",")}"\nUDP_PORTS="${odd.join(",")}"`,
+    namespace: network.watched,
+  });
+  await network.nmap("-sS -p 1-100 192.0.2.1");
+  const ports = (await program.events(50)).map((line) => Number(/port: \[(\d+)\]/.exec(line)?.[1]));
+  assert.deepEqual(ports.sort((a, b) => a - b), odd.slice(0, 50));
+});

@@ -1,0 +1,177 @@
+/**
+ * The real program as a child process, with a folder of its own for its files.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { LIBRARIES } from "../../ffi/libraries.ts";
+
+const MOD = fileURLToPath(new URL("../../mod.ts", import.meta.url));
+const START_MS = 20_000;
+const WAIT_MS = 10_000;
+
+/** How to start the program. */
+export interface ProgramOptions {
+  /** Lines of portsentry.conf; `FOLDER` in them is the program's own folder. */
+  config?: string;
+  /** Lines of an ignore file, which the config then names. */
+  ignore?: string;
+  /** Further arguments. */
+  args?: string[];
+  /** Network namespace to run in; none for this one. */
+  namespace?: string;
+  env?: Record<string, string>;
+}
+
+/** The command that runs the program with the Deno permissions it needs and no others. */
+export function programCommand(folder: string): string[] {
+  const libraries = Object.values(LIBRARIES).flatMap(({ paths }) => paths).join(",");
+  return [
+    Deno.execPath(),
+    "run",
+    "--no-prompt",
+    "--cached-only",
+    `--allow-ffi=${libraries}`,
+    `--allow-read=${folder}`,
+    `--allow-write=${folder}`,
+    MOD,
+  ];
+}
+
+/** A running program. It is ended, and its folder removed, after `await using`. */
+export class Program implements AsyncDisposable {
+  stdout = "";
+  stderr = "";
+  readonly #streams: Promise<unknown>;
+
+  private constructor(readonly folder: string, readonly child: Deno.ChildProcess) {
+    this.#streams = Promise.all([
+      collect(child.stdout, (text) => this.stdout += text),
+      collect(child.stderr, (text) => this.stderr += text),
+    ]);
+  }
+
+  /** Starts the program and returns at once. */
+  static spawn(options: ProgramOptions = {}): Program {
+    const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+    let config = (options.config ?? 'TCP_PORTS="1-1024"').replaceAll("FOLDER", folder);
+    if (options.ignore !== undefined) {
+      Deno.writeTextFileSync(`${folder}/portsentry.ignore`, options.ignore);
+      config += `\nIGNORE_FILE="${folder}/portsentry.ignore"\n`;
+    }
+    Deno.writeTextFileSync(`${folder}/portsentry.conf`, config);
+    const [command, ...args] = [
+      ...(options.namespace ? ["ip", "netns", "exec", options.namespace] : []),
+      ...programCommand(folder),
+      "-c",
+      `${folder}/portsentry.conf`,
+      ...(options.args ?? []),
+    ];
+    const child = new Deno.Command(command, {
+      args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1", ...options.env },
+    }).spawn();
+    return new Program(folder, child);
+  }
+
+  /** Starts the program and waits until it watches. */
+  static async start(options: ProgramOptions = {}): Promise<Program> {
+    const program = Program.spawn(options);
+    try {
+      await program.until(() => program.stdout.includes("now active"), "it is active", START_MS);
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+    return program;
+  }
+
+  /** Waits until `condition` holds, and fails with all the program said when it does not. */
+  async until(condition: () => boolean, what: string, limitMs = WAIT_MS): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    while (!condition()) {
+      if (performance.now() > deadline) {
+        assert.fail(
+          `waited in vain until ${what}\n--- stdout\n${this.stdout}--- stderr\n${this.stderr}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Waits for `count` events, and a moment more for events that should not be there. */
+  async events(count: number): Promise<string[]> {
+    await this.until(() => this.eventLines().length >= count, `there are ${count} events`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return this.eventLines();
+  }
+
+  /** The event lines so far. */
+  eventLines(): string[] {
+    return this.stdout.split("\n").filter((line) => line.startsWith("Scan from:"));
+  }
+
+  /** The text of a file in the program's folder. */
+  file(name: string): string {
+    return Deno.readTextFileSync(`${this.folder}/${name}`);
+  }
+
+  /** Waits for the program to end by itself. */
+  async ended(): Promise<number> {
+    const { code } = await this.child.status;
+    await this.#streams;
+    return code;
+  }
+
+  /** Asks the program to end. */
+  stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    this.child.kill(signal);
+    return this.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.ended();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  take: (text: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) take(decoder.decode(chunk, { stream: true }));
+}
+
+/** The event line of a log-only probe. */
+export function eventLine(
+  {
+    source,
+    port,
+    protocol = "TCP",
+    type = "TCP SYN/Normal scan",
+    options = "not set",
+    flags = ["false", "true", "true", "false"],
+  }: {
+    source: string;
+    port: number;
+    protocol?: string;
+    type?: string;
+    options?: string;
+    flags?: string[];
+  },
+): string {
+  const [ignored, triggered, noblock, blocked] = flags;
+  return `Scan from: [${source}] (${source}) protocol: [${protocol}] port: [${port}] type: [${type}] ` +
+    `IP opts: [${options}] ignored: [${ignored}] triggered: [${triggered}] noblock: [${noblock}] ` +
+    `blocked: [${blocked}]`;
+}

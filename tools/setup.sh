@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what is missing: Debian packages by command or library name, and the pinned Deno.
+#
+#   tools/setup.sh [libpcap] [nmap] [ip] …
+#
+# Leaves `.tools/deno`, a link to the Deno that everything here runs with.
+set -eu
+cd "$(dirname "$0")/.."
+
+deno_version=2.9.6
+
+# The Debian package behind a name, when what it brings is not there yet.
+missing() {
+  case $1 in
+    libpcap) ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 >/dev/null 2>&1 || echo libpcap0.8 ;;
+    ip) command -v ip >/dev/null || echo iproute2 ;;
+    npm) command -v npm >/dev/null || echo npm ;;
+    *) command -v "$1" >/dev/null || echo "$1" ;;
+  esac
+}
+
+# A Deno on the PATH will do when it is of the pinned minor version or a later one of the same major.
+usable() {
+  command -v deno >/dev/null || return 1
+  have=$(deno --version | sed -n 's/^deno \([0-9.]*\).*/\1/p')
+  [ "${have%%.*}" = "${deno_version%%.*}" ] || return 1
+  [ "$(printf '%s\n' "$deno_version" "$have" | sort -V | head -n 1)" = "$deno_version" ]
+}
+
+needed=
+for name in "$@"; do needed="$needed $(missing "$name")"; done
+if [ ! -x .tools/deno ] && ! usable; then needed="$needed $(missing npm)"; fi
+needed=$(echo $needed)
+if [ -n "$needed" ]; then
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "Please install: $needed (or run this as root on Debian or Ubuntu)" >&2
+    exit 1
+  fi
+  echo "Installing $needed" >&2
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $needed >&2
+fi
+
+if [ ! -x .tools/deno ]; then
+  mkdir -p .tools
+  if usable; then
+    ln -sf "$(command -v deno)" .tools/deno
+  else
+    echo "Installing Deno $deno_version from npm into .tools" >&2
+    case $(uname -m) in
+      x86_64) platform=linux-x64-glibc ;;
+      aarch64 | arm64) platform=linux-arm64-glibc ;;
+      *) echo "There is no Deno for $(uname -m)" >&2; exit 1 ;;
+    esac
+    # The platform's own package holds the binary; nothing of it has to run to install it.
+    npm install --silent --no-save --no-fund --no-audit --ignore-scripts --prefix .tools \
+      "@deno/$platform@$deno_version" >&2
+    ln -sf "node_modules/@deno/$platform/deno" .tools/deno
+  fi
+fi
+.tools/deno install --quiet --frozen >&2
