@@ -41,7 +41,7 @@ UDP_PORTS="7,9"
 HISTORY_FILE="$folder/history"
 CONFIG
 
-# What follows is printed to one pipe, so that scans and events keep their order.
+# The sentry writes to a file, which is shown after each scan: so scans and events keep their order.
 PORTSENTRY_FILES=$folder ip netns exec "$watched" tools/portsentry -c "$folder/portsentry.conf" \
   >"$folder/out" 2>&1 &
 sentry=$!

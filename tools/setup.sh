@@ -12,7 +12,7 @@ deno_version=2.9.6
 # The Debian package behind a name, when what it brings is not there yet.
 missing() {
   case $1 in
-    libpcap) ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 >/dev/null 2>&1 || echo libpcap0.8 ;;
+    libpcap) [ -n "$(ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 2>/dev/null)" ] || echo libpcap0.8 ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
     npm) command -v npm >/dev/null || echo npm ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;

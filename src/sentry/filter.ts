@@ -16,8 +16,12 @@ export interface CaptureFilters {
   extensions: string;
 }
 
-/** TCP ACK and RST at once (RFC 9293, section 3.1); `tcp[13]` knows IPv4 only. */
-const NO_ACK_NO_RST = "((ip and tcp[13] & 0x14 = 0) or (ip6 and ip6[53] & 0x14 = 0))";
+/**
+ * Neither ACK nor RST (RFC 9293, section 3.1); `tcp[13]` knows IPv4 only. A read past the end of a
+ * packet rejects it, whatever the rest of the expression says: the protocol has to be asked first.
+ */
+const NO_ACK_NO_RST = `((ip and tcp[13] & 0x14 = 0) or ` +
+  `(ip6 and ip6[6] = ${Protocol.Tcp} and ip6[53] & 0x14 = 0))`;
 /** A first fragment with more to come: "more fragments" set, offset zero (RFC 791, section 3.1). */
 const FIRST_FRAGMENT =
   `(ip[6:2] & 0x3fff = 0x2000 and (ip[9] = ${Protocol.Tcp} or ip[9] = ${Protocol.Udp}))`;
