@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { LIBRARIES } from "../ffi/libraries.ts";
+import { KEYS } from "../src/config/keys.ts";
+import { loadSettings } from "../src/config/load.ts";
+
+Deno.test("tools/portsentry allows the libraries of ffi/libraries.ts, and no others", () => {
+  const script = Deno.readTextFileSync(new URL("../tools/portsentry", import.meta.url));
+  const listed = [...script.matchAll(/\/[\w/.-]+\.so[.\d]*/g)].map(([path]) => path);
+  const known = Object.values(LIBRARIES).flatMap(({ paths }) => paths);
+  assert.deepEqual(listed.toSorted(), known.toSorted());
+});
+
+Deno.test("the shipped configuration is good, and its ignore file too", () => {
+  const file = new URL("../packaging/portsentry.conf", import.meta.url).pathname;
+  const { config, warnings } = loadSettings(file);
+  assert.deepEqual(warnings, []);
+  assert.equal(config.blockTcp, 0);
+  assert.equal(config.blockUdp, 0);
+});
+
+Deno.test("the shipped configuration explains every key", () => {
+  const text = Deno.readTextFileSync(new URL("../packaging/portsentry.conf", import.meta.url));
+  for (const key of KEYS.keys()) assert.match(text, new RegExp(`^#?${key}=`, "m"), key);
+});
