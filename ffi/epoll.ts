@@ -30,7 +30,8 @@ export class Poller {
   constructor() {
     this.#epoll = check(this.#libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     this.#wakeup = check(this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
-    this.add(this.#wakeup, () => {});
+    const count = new Uint8Array(8);
+    this.add(this.#wakeup, () => this.#libc.read(this.#wakeup, count, 8n));
   }
 
   /**
@@ -61,6 +62,7 @@ export class Poller {
    */
   async run(): Promise<void> {
     const events = new DataView(new ArrayBuffer(MOST_EVENTS * EVENT_BYTES));
+    this.#stopped = false;
     while (!this.#stopped) {
       // The result is -1 when a signal ended the wait: there is nothing to do but wait again.
       const count = await this.#libc.epoll_wait(this.#epoll, events, MOST_EVENTS, -1);
@@ -71,7 +73,7 @@ export class Poller {
     }
   }
 
-  /** Ends {@link run} after the handler that is running now. */
+  /** Ends {@link run} after the handler that is running now; it may be run again. */
   stop(): void {
     this.#stopped = true;
     this.#libc.write(this.#wakeup, new BigUint64Array([1n]), 8n);

@@ -19,12 +19,41 @@ const SYMBOLS = {
     parameters: ["buffer", "usize", "usize"], // void *dest, const void *src, size_t n
     result: "void",
   },
+  open: { parameters: ["buffer", "i32"], result: "i32" }, // const char *path, int flags
+  copy_out: {
+    name: "memcpy",
+    parameters: ["usize", "buffer", "usize"], // void *dest, const void *src, size_t n
+    result: "void",
+  },
+  malloc: { parameters: ["usize"], result: "usize" }, // size_t size
+  free: { parameters: ["usize"], result: "void" }, // void *ptr
+  mmap: { // void *addr, size_t length, int prot, int flags, int fd, off_t offset
+    parameters: ["usize", "usize", "i32", "i32", "i32", "i64"],
+    result: "usize",
+  },
+  munmap: { parameters: ["usize", "usize"], result: "i32" }, // void *addr, size_t length
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, void *buf, size_t count
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, const void *buf, size_t count
   close: { parameters: ["i32"], result: "i32" }, // int fd
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int domain, int type, int protocol
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int fd, const struct sockaddr *addr, socklen_t len
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int fd, const struct sockaddr *addr, socklen_t len
+  setsockopt: { // int fd, int level, int name, const void *value, socklen_t len
+    parameters: ["i32", "i32", "i32", "buffer", "u32"],
+    result: "i32",
+  },
+  getsockopt: { // int fd, int level, int name, void *value, socklen_t *len
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // int fd, const void *buf, size_t len, int flags
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // int fd, void *buf, size_t len, int flags
+  getnameinfo: { // const struct sockaddr *addr, socklen_t len, char *host, socklen_t, char *serv, socklen_t, int flags
+    parameters: ["buffer", "u32", "buffer", "u32", "usize", "u32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" }, // int pipefd[2], int flags
   eventfd: { parameters: ["u32", "i32"], result: "i32" }, // unsigned int initval, int flags
   epoll_create1: { parameters: ["i32"], result: "i32" }, // int flags
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epfd, int op, int fd, struct epoll_event *event
@@ -94,4 +123,30 @@ export function toCString(text: string): Uint8Array<ArrayBuffer> {
 /** What an errno means, in the C library's words. */
 export function strerror(code: number): string {
   return cString(libc().strerror(code));
+}
+
+const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>; O_RDONLY is 0
+const READ_BYTES = 65_536;
+
+/**
+ * The text of a file the kernel makes, under /proc or /sys: Deno's own file API refuses those to a
+ * program without all permissions.
+ *
+ * @throws {SystemError} when it cannot be read
+ */
+export function readKernelFile(path: string): string {
+  const { open, read, close } = libc();
+  const fd = check(open(toCString(path), O_CLOEXEC), `open(${path})`);
+  try {
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(READ_BYTES);
+    let text = "";
+    for (;;) {
+      const length = check(read(fd, buffer, BigInt(READ_BYTES)), `read(${path})`);
+      if (length === 0) return text;
+      text += decoder.decode(buffer.subarray(0, length), { stream: true });
+    }
+  } finally {
+    close(fd);
+  }
 }

@@ -8,6 +8,7 @@ import { check, libc, SystemError } from "./libc.ts";
 const AF_NETLINK = 16; // <sys/socket.h>
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
 const NETLINK_ROUTE = 0; // <linux/netlink.h>
 const NLM_F_REQUEST = 0x01;
 const NLM_F_DUMP = 0x300;
@@ -24,9 +25,14 @@ const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const IFINFOMSG_BYTES = 16; // struct ifinfomsg
 const IFLA_IFNAME = 3; // <linux/if_link.h>
+const IFLA_MASTER = 10;
 const IFADDRMSG_BYTES = 8; // struct ifaddrmsg
 const IFA_ADDRESS = 1; // <linux/if_addr.h>
 const IFA_LOCAL = 2;
+const RTMGRP_LINK = 0x1; // <linux/rtnetlink.h>
+const RTMGRP_IPV4_IFADDR = 0x10;
+const RTMGRP_IPV6_IFADDR = 0x100;
+const SOCKADDR_NL_BYTES = 12; // struct sockaddr_nl: u16 family, u16 pad, u32 port, u32 groups
 const IFF_UP = 0x1; // <linux/if.h>
 const IFF_LOOPBACK = 0x8;
 
@@ -36,6 +42,8 @@ export interface Link {
   name: string;
   up: boolean;
   loopback: boolean;
+  /** It is a port of a bridge, bond or VRF, which takes its packets. */
+  enslaved: boolean;
 }
 
 /** An address of an interface. */
@@ -54,12 +62,13 @@ export function listLinks(): Link[] {
   dump(RTM_GETLINK, IFINFOMSG_BYTES, (type, message) => {
     if (type !== RTM_NEWLINK) return;
     const flags = message.getUint32(8, true);
-    const name = attributes(message, IFINFOMSG_BYTES).get(IFLA_IFNAME);
+    const found = attributes(message, IFINFOMSG_BYTES);
     links.push({
       index: message.getInt32(4, true),
-      name: new TextDecoder().decode(name?.subarray(0, -1)),
+      name: new TextDecoder().decode(found.get(IFLA_IFNAME)?.subarray(0, -1)),
       up: (flags & IFF_UP) !== 0,
       loopback: (flags & IFF_LOOPBACK) !== 0,
+      enslaved: found.has(IFLA_MASTER),
     });
   });
   return links;
@@ -81,6 +90,37 @@ export function listAddresses(): LinkAddress[] {
     });
   });
   return addresses;
+}
+
+/** Tells that interfaces or addresses have changed, not how: ask for the lists again. */
+export class LinkChanges {
+  /** Descriptor that can be read when something has changed. */
+  readonly fd: number;
+  readonly #buffer = new Uint8Array(65_536);
+
+  /** @throws {SystemError} when the kernel gives no such socket */
+  constructor() {
+    this.fd = check(
+      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE),
+      "socket(AF_NETLINK)",
+    );
+    const address = new DataView(new ArrayBuffer(SOCKADDR_NL_BYTES));
+    address.setUint16(0, AF_NETLINK, true);
+    address.setUint32(8, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, true);
+    check(libc().bind(this.fd, address, SOCKADDR_NL_BYTES), "bind(rtnetlink)");
+  }
+
+  /**
+   * Takes all that waits. An overflow (ENOBUFS) reads as an error once, and is a change like any
+   * other, because whoever is told lists everything anew.
+   */
+  drain(): void {
+    while (libc().recv(this.fd, this.#buffer, BigInt(this.#buffer.length), 0) > 0);
+  }
+
+  close(): void {
+    libc().close(this.fd);
+  }
 }
 
 /** Asks for all objects of a kind; asks again when they changed while the kernel was answering. */

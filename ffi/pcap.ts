@@ -30,6 +30,7 @@ const SYMBOLS = {
   pcap_geterr: { parameters: ["usize"], result: "usize" }, // pcap_t *p
   pcap_statustostr: { parameters: ["i32"], result: "usize" }, // int error
   pcap_close: { parameters: ["usize"], result: "void" }, // pcap_t *p
+  pcap_open_dead: { parameters: ["i32", "i32"], result: "usize" }, // int linktype, int snaplen
   pcap_lib_version: { parameters: [], result: "usize" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -44,7 +45,8 @@ const PCAP_ERROR_PERM_DENIED = -8;
 const PCAP_ERROR_IFACE_NOT_UP = -9;
 const PCAP_ERROR_PROMISC_PERM_DENIED = -11;
 const PKTHDR_BYTES = 24n; // struct timeval (two longs), bpf_u_int32 caplen, bpf_u_int32 len
-const BPF_PROGRAM_BYTES = 16; // u_int bf_len, struct bpf_insn *bf_insns
+const BPF_PROGRAM_WORDS = 2; // struct bpf_program: u_int bf_len (padded), struct bpf_insn *bf_insns
+const BPF_INSTRUCTION_BYTES = 8n; // struct bpf_insn
 
 let opened: Libpcap | undefined;
 
@@ -86,16 +88,6 @@ export interface CaptureOptions {
   bufferBytes: number;
 }
 
-/** What pcap_stats(3PCAP) counts since the capture was opened. */
-export interface CaptureStatistics {
-  /** Frames that passed the filter. */
-  received: number;
-  /** Frames lost because the ring was full. */
-  dropped: number;
-  /** Frames lost by the interface or its driver. */
-  interfaceDropped: number;
-}
-
 /** A live, non-blocking capture of the frames that come in on one device. */
 export class Capture {
   /** DLT_ value of the frames, `<pcap/dlt.h>`. */
@@ -104,8 +96,8 @@ export class Capture {
   readonly fd: number;
   /** Time of the frame {@link next} gave last, in milliseconds since 1970. */
   timeMs = 0;
-  /** Length of the last frame on the wire, in bytes. */
-  wireLength = 0;
+  /** Index of the interface the frames come from; 0 while nobody has set it. */
+  interfaceIndex = 0;
 
   readonly #pcap: bigint;
   readonly #lib = libpcap();
@@ -156,26 +148,19 @@ export class Capture {
   /**
    * Compiles a pcap-filter(7) expression and puts it into the kernel.
    *
-   * @returns the length of the program, in BPF instructions
    * @throws {PcapError} when the expression has a fault
    */
-  setFilter(expression: string): number {
-    const program = new Uint8Array(BPF_PROGRAM_BYTES);
+  setFilter(expression: string): void {
+    const program = new BigUint64Array(BPF_PROGRAM_WORDS);
+    const { pcap_compile, pcap_setfilter, pcap_freecode } = this.#lib;
     this.#check(
-      this.#lib.pcap_compile(
-        this.#pcap,
-        program,
-        toCString(expression),
-        1,
-        PCAP_NETMASK_UNKNOWN,
-      ),
+      pcap_compile(this.#pcap, program, toCString(expression), 1, PCAP_NETMASK_UNKNOWN),
       "pcap_compile",
     );
     try {
-      this.#check(this.#lib.pcap_setfilter(this.#pcap, program), "pcap_setfilter");
-      return new DataView(program.buffer).getUint32(0, true);
+      this.#check(pcap_setfilter(this.#pcap, program), "pcap_setfilter");
     } finally {
-      this.#lib.pcap_freecode(program);
+      pcap_freecode(program);
     }
   }
 
@@ -194,15 +179,14 @@ export class Capture {
     this.#libc.copy_in(frame, this.#dataAddress[0], BigInt(length));
     this.timeMs = (this.#header[0] + this.#header[1] * 0x1_0000_0000) * 1000 +
       Math.floor(this.#header[2] / 1000);
-    this.wireLength = this.#header[5];
     return length;
   }
 
-  /** The counters of this capture. */
-  statistics(): CaptureStatistics {
-    const counters = new Uint32Array(3);
+  /** Frames that passed the filter and were lost because the ring was full, so far. */
+  dropped(): number {
+    const counters = new Uint32Array(3); // struct pcap_stat: ps_recv, ps_drop, ps_ifdrop
     this.#check(this.#lib.pcap_stats(this.#pcap, counters), "pcap_stats");
-    return { received: counters[0], dropped: counters[1], interfaceDropped: counters[2] };
+    return counters[1];
   }
 
   /** Ends the capture; nothing of it may be used afterwards. */
@@ -210,13 +194,50 @@ export class Capture {
     this.#lib.pcap_close(this.#pcap);
   }
 
-  /** The one gate for libpcap's results: negative is an error, positive a value or a warning. */
   #check(result: number, call: string): number {
-    if (result >= 0) return result;
-    const text = cString(this.#lib.pcap_geterr(this.#pcap)) ||
-      cString(this.#lib.pcap_statustostr(result));
-    throw new PcapError(call, result, text);
+    return check(this.#lib, this.#pcap, result, call);
   }
+}
+
+/**
+ * Compiles a pcap-filter(7) expression without a device.
+ *
+ * @returns the program as the kernel takes it: BPF instructions of 8 bytes
+ * @throws {PcapError} when the expression has a fault
+ * @throws {LibraryError} when there is no libpcap
+ */
+export function compileFilter(
+  expression: string,
+  linkType: number,
+  snapshotBytes: number,
+): Uint8Array<ArrayBuffer> {
+  const lib = libpcap();
+  const pcap = lib.pcap_open_dead(linkType, snapshotBytes);
+  if (pcap === 0n) throw new PcapError("pcap_open_dead", -1, "out of memory");
+  try {
+    const program = new BigUint64Array(BPF_PROGRAM_WORDS);
+    const text = toCString(expression);
+    check(
+      lib,
+      pcap,
+      lib.pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN),
+      "pcap_compile",
+    );
+    const length = (program[0] & 0xffff_ffffn) * BPF_INSTRUCTION_BYTES;
+    const instructions = new Uint8Array(Number(length));
+    libc().copy_in(instructions, program[1], length);
+    lib.pcap_freecode(program);
+    return instructions;
+  } finally {
+    lib.pcap_close(pcap);
+  }
+}
+
+/** The one gate for libpcap's results: negative is an error, positive a value or a warning. */
+function check(lib: Libpcap, pcap: bigint, result: number, call: string): number {
+  if (result >= 0) return result;
+  const text = cString(lib.pcap_geterr(pcap)) || cString(lib.pcap_statustostr(result));
+  throw new PcapError(call, result, text);
 }
 
 function bufferText(buffer: Uint8Array): string {

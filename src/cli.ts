@@ -19,6 +19,10 @@ export interface Options {
   configFile: string;
   /** `-D` */
   daemon: boolean;
+  /** `-p`: where the process id is kept; `-D` has a default. */
+  pidFile: string | undefined;
+  /** Set in the process that `-D` has started in the background: where to say that it watches. */
+  readyDescriptor: number | undefined;
   /** `-d` */
   debug: boolean;
   /** `-v` */
@@ -35,6 +39,7 @@ export type LogOutput = "stdout" | "syslog";
 /** What to do: run with options, or print a text (help or version) and end. */
 export type Invocation = { options: Options } | { print: string };
 
+const DEFAULT_PID_FILE = "/run/portsentry.pid";
 const DEFAULT_CONFIG_FILE = "/etc/portsentry/portsentry.conf";
 
 /**
@@ -93,6 +98,8 @@ function buildCommand(version: string): Command {
     )
     .option("-c, --configfile <path>", "the configuration file", DEFAULT_CONFIG_FILE)
     .option("-D, --daemon", "run in the background and log to syslog")
+    .option("-p, --pidfile <path>", `keep the process id here (with -D: ${DEFAULT_PID_FILE})`)
+    .addOption(new Option("--ready-fd <fd>").hideHelp())
     .option("-d, --debug", "say very much")
     .option("-v, --verbose", "say more")
     .version(`Portsentry ${version}`, "-V, --version", "print the version")
@@ -125,6 +132,8 @@ function toOptions(values: Record<string, unknown>): Options {
     logOutputs: daemon ? ["syslog"] : logOutputs.length > 0 ? logOutputs : ["stdout"],
     configFile: values.configfile as string,
     daemon,
+    pidFile: values.pidfile as string | undefined ?? (daemon ? DEFAULT_PID_FILE : undefined),
+    readyDescriptor: values.readyFd === undefined ? undefined : Number(values.readyFd),
     debug: values.debug === true,
     verbose: values.verbose === true,
     disableLocalCheck: values.disableLocalCheck === true,

@@ -33,6 +33,18 @@ export const FRAMES_PER_TURN = 2048;
  */
 export const FILTER_PORT_RANGES = 64;
 
+/** How long interfaces may settle after a change before they are listed anew. */
+export const INTERFACE_SETTLE_MS = 30;
+
+/** How often an interface that should be watched and cannot be is tried again. */
+export const INTERFACE_RETRY_MS = 1000;
+
+/** How long the answer of a service look-up is good: services come and go while packets flood. */
+export const SERVICE_CACHE_MS = 300;
+
+/** Answers of service look-ups remembered at once; a power of two. */
+export const SERVICE_CACHE_ENTRIES = 4096;
+
 /** What emptying the rings may take at the end of the program, in a flood that does not end. */
 export const LAST_DRAIN_MS = 200;
 
@@ -53,3 +65,47 @@ export const OUTPUT_CLOSE_MS = 500;
 
 /** How often drops and losses are looked at and told. */
 export const LOSS_REPORT_MS = 1000;
+
+/** Commands that run at once; one host's never wait for another's before this many hang. */
+export const COMMANDS_AT_ONCE = 64;
+
+/** Hosts whose responses wait for a free place; what comes on top is told and not acted on. */
+export const RESPONSE_QUEUE = 16_384;
+
+/** Events that wait for the outcome of a response that is under way for their host. */
+export const RESPONSE_WAITERS = 65_536;
+
+/** A command that runs longer is ended, with all of its process group. */
+export const COMMAND_TIMEOUT_MS = 30_000;
+
+/** Exit status of a command that found the firewall tool's lock held: iptables(8), xtables. */
+export const COMMAND_BUSY_STATUS = 4;
+
+/** How often such a command is tried again, and the wait before the first time; it doubles. */
+export const COMMAND_BUSY_TRIES = 8;
+export const COMMAND_BUSY_WAIT_MS = 20;
+
+/** What responses that are under way may take at the end of the program. */
+export const RESPONSE_CLOSE_MS = 400;
+
+/** Hosts remembered as blocked; 16 bytes each. */
+export const BLOCKED_HOSTS = 1_000_000;
+
+/** Reverse-DNS questions under way at once: each holds a thread until the resolver gives up. */
+export const RESOLVE_AT_ONCE = 8;
+
+/** Events that wait for a name; what comes on top is told with the address alone. */
+export const RESOLVE_WAITERS = 1024;
+
+/** How long an event waits for its name. */
+export const RESOLVE_TIMEOUT_MS = 2000;
+
+/** Names remembered, and for how long. */
+export const RESOLVE_CACHE_ENTRIES = 4096;
+export const RESOLVE_CACHE_MS = 600_000;
+
+/** Lines waiting for the system logger; what comes on top is dropped and counted. */
+export const SYSLOG_PENDING_LINES = 20_000;
+
+/** Wait before a logger that took nothing is tried again. */
+export const SYSLOG_RETRY_MS = 50;

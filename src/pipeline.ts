@@ -1,79 +1,139 @@
 /**
- * The way of a packet: Packet → Verdict → ScanEvent → outputs.
+ * The way of a packet: Packet → Verdict → ScanEvent → responses and outputs.
  *
  * @module
  */
 import type { Detector } from "./detector/detector.ts";
-import { isEvent, Verdict } from "./detector/verdict.ts";
-import { type ScanEvent, scanEvent } from "./event/scan_event.ts";
+import { Verdict } from "./detector/verdict.ts";
+import { type EventFlags, type Mode, type ScanEvent, scanEvent } from "./event/scan_event.ts";
 import { formatEvent } from "./log/event_line.ts";
 import type { History } from "./log/history.ts";
-import type { LineOutput } from "./log/line_output.ts";
 import type { Logger } from "./log/logger.ts";
 import { formatAddress } from "./packet/address.ts";
 import { type Packet, Protocol } from "./packet/packet.ts";
+import type { HostNames } from "./response/host_names.ts";
+import type { Outcome, Responder } from "./response/responder.ts";
+import type { Services } from "./sentry/services.ts";
 
 /** What a pipeline is made of. */
 export interface PipelineParts {
   detector: Detector;
+  /** Undefined with `-S`, and in connect mode, which is the service itself. */
+  services: Services | undefined;
+  /** Undefined without RESOLVE_HOST. */
+  names: HostNames | undefined;
+  responder: Responder;
   /** The ignore file's name, for what is said about it. */
   ignoreFile: string;
-  output: LineOutput;
   /** Where events are kept; undefined without HISTORY_FILE. */
   history: History | undefined;
+  mode: Mode;
   log: Logger;
 }
 
-/** Judges packets, and tells those that are events. */
+/** Judges packets, responds to them, and tells those that are events. */
 export class Pipeline {
-  readonly #parts: PipelineParts;
+  #parts: PipelineParts;
   #packets = 0;
   #events = 0;
+  #services = 0;
+  readonly #pending = new Set<Promise<void>>();
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
   }
 
-  /** Packets judged, and events told, so far. */
-  get counters(): { packets: number; events: number } {
-    return { packets: this.#packets, events: this.#events };
+  /** Packets judged, those to services among them, and events told, so far. */
+  get counters(): { packets: number; services: number; events: number } {
+    return { packets: this.#packets, services: this.#services, events: this.#events };
   }
 
-  /** Takes a packet; the record may be reused when this returns. */
-  take(packet: Packet): void {
+  /** Goes on with other parts from the next packet on. */
+  reconfigure(parts: Partial<PipelineParts>): void {
+    this.#parts = { ...this.#parts, ...parts };
+  }
+
+  /**
+   * Takes a packet; the record may be reused when this returns.
+   *
+   * @returns whether whoever sent it may be answered with a banner
+   */
+  take(packet: Packet): boolean {
     this.#packets++;
-    const { detector, log } = this.#parts;
+    const { detector, services, mode, log } = this.#parts;
+    if (!detector.isProbe(packet)) {
+      if (log.debugging) log.debug(`${describe(packet)} is no probe of a watched port`);
+      return false;
+    }
+    if (services?.has(packet)) {
+      this.#services++;
+      if (log.detailed) log.verbose(serviceText(packet));
+      return false;
+    }
     const verdict = detector.judge(packet);
-    if (log.debugging) log.debug(describe(packet, verdict));
-    if (!isEvent(verdict)) return;
+    if (log.debugging) log.debug(`${describe(packet)} is a probe`);
     this.#events++;
-    this.#tell(scanEvent(packet, verdict));
+    this.#handle(scanEvent(packet, verdict, mode));
+    return verdict >= Verdict.LogOnly;
   }
 
-  #tell(event: ScanEvent): void {
-    const { output, history, log, ignoreFile } = this.#parts;
-    if (event.verdict === Verdict.Ignored) {
-      log.verbose(`Host: ${event.source} found in ignore file ${ignoreFile} aborting actions`);
-    } else if (event.verdict === Verdict.SameHost) {
-      log.debug(
-        `Source address ${event.source} same as destination address ${event.destination}, skipping`,
-      );
+  /** Waits for events whose name or response is still to come, for `limitMs` at most. */
+  async settle(limitMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
+    await Promise.race([Promise.all(this.#pending), late]);
+    clearTimeout(timer);
+  }
+
+  /** Tells an event as soon as all of it is known: nearly always at once. */
+  #handle(event: ScanEvent): void {
+    const { names, responder } = this.#parts;
+    const host = names?.nameOf(event.address, event.source) ?? event.source;
+    const outcome = event.verdict === Verdict.Respond ? responder.respond(event) : undefined;
+    if (typeof host === "string" && !(outcome instanceof Promise)) {
+      return this.#tell(event, host, outcome);
     }
-    const line = formatEvent(event);
-    output.line(line);
+    const told = Promise.all([host, outcome]).then(([host, outcome]) => {
+      this.#tell(event, host, outcome);
+      this.#pending.delete(told);
+    });
+    this.#pending.add(told);
+  }
+
+  #tell(event: ScanEvent, host: string, outcome: Outcome | undefined): void {
+    const { history, log, ignoreFile } = this.#parts;
+    const { source, destination, verdict } = event;
+    if (verdict === Verdict.Ignored) {
+      log.verbose(`Host: ${source} found in ignore file ${ignoreFile} aborting actions`);
+    } else if (verdict === Verdict.SameHost) {
+      log.debug(`Source address ${source} same as destination address ${destination}, skipping`);
+    } else if (outcome === "already blocked") {
+      log.notice(`attackalert: Host: ${host}/${source} is already blocked Ignoring`);
+    }
+    const flags = outcome === undefined ? event.flags : flagsOf(outcome);
+    const line = formatEvent({ ...event, host, flags });
+    log.event(line);
     history?.append(event.timeMs, line);
   }
 }
 
-const VERDICT_NAMES = new Map(Object.entries(Verdict).map(([name, value]) => [value, name]));
+function flagsOf(outcome: Outcome): EventFlags {
+  const blocked = outcome === "not blocked" ? "false" : "true";
+  return { ignored: "false", triggered: "true", noblock: "false", blocked };
+}
+
+/** The contract's line for a packet to a port that has a service. */
+function serviceText({ version, source, destinationPort }: Packet): string {
+  return `Ignoring packet from ${formatAddress(version, source)} to destination port ` +
+    `${destinationPort}, a service is running`;
+}
 
 /** A packet as `-d` shows it. */
-function describe(packet: Packet, verdict: Verdict): string {
+function describe(packet: Packet): string {
   const { version, source, destination, sourcePort, destinationPort, tcpFlags } = packet;
   const protocol = packet.protocol === Protocol.Tcp
     ? `TCP flags 0x${tcpFlags.toString(16)}`
     : "UDP";
   return `${formatAddress(version, source)} port ${sourcePort} to ` +
-    `${formatAddress(version, destination)} port ${destinationPort}, ${protocol}: ` +
-    `${VERDICT_NAMES.get(verdict)}`;
+    `${formatAddress(version, destination)} port ${destinationPort}, ${protocol},`;
 }

@@ -15,6 +15,8 @@ const DEFAULTS: Options = {
   logOutputs: ["stdout"],
   configFile: "/etc/portsentry/portsentry.conf",
   daemon: false,
+  pidFile: undefined,
+  readyDescriptor: undefined,
   debug: false,
   verbose: false,
   disableLocalCheck: false,
@@ -34,7 +36,9 @@ const CASES: [args: string[], changes: Partial<Options>][] = [
   [["-l", "syslog"], { logOutputs: ["syslog"] }],
   [["-l", "stdout", "-lsyslog", "-l", "stdout"], { logOutputs: ["stdout", "syslog"] }],
   [["-c", "a", "--configfile=b"], { configFile: "b" }],
-  [["-D"], { daemon: true, logOutputs: ["syslog"] }],
+  [["-D"], { daemon: true, logOutputs: ["syslog"], pidFile: "/run/portsentry.pid" }],
+  [["-D", "-p", "/x"], { daemon: true, logOutputs: ["syslog"], pidFile: "/x" }],
+  [["--pidfile=/x"], { pidFile: "/x" }],
   [["-dvv"], { debug: true, verbose: true }],
   [["-L", "-S"], { disableLocalCheck: true, disableServiceCheck: true }],
   [
@@ -46,6 +50,7 @@ const CASES: [args: string[], changes: Partial<Options>][] = [
       verbose: true,
       daemon: true,
       logOutputs: ["syslog"],
+      pidFile: "/run/portsentry.pid",
     },
   ],
 ];

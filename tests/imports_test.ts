@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const FOR_EVERYONE = ["src/limits.ts", "src/text.ts"];
 
 /** Files that put the folders together. */
-const COMPOSITION = ["mod.ts", "src/cli.ts", "src/pipeline.ts"];
+const COMPOSITION = ["mod.ts", "src/cli.ts", "src/pipeline.ts", "src/watch.ts"];
 
 interface Module {
   local?: string;

@@ -100,7 +100,8 @@ function setHostBits(address: Uint8Array, prefix: number): Uint8Array {
   return address.map((byte, i) => byte | (~maskByte(prefix, i) & 0xff));
 }
 
-function clearHostBits(address: Uint8Array, prefix: number): Uint8Array {
+/** An address with all but the first `prefix` bits zero. */
+export function clearHostBits(address: Uint8Array, prefix: number): Uint8Array {
   return address.map((byte, i) => byte & maskByte(prefix, i));
 }
 

@@ -31,20 +31,25 @@ export class Detector {
     this.#trigger = Math.max(1, config.scanTrigger);
   }
 
-  /** The checks in the order users know; the first that fails ends the matter. */
-  judge(packet: Packet): Verdict {
-    const tcp = packet.protocol === Protocol.Tcp;
-    if (tcp && (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) !== 0) return Verdict.NotProbe;
-    const watched = tcp ? this.#config.tcpPorts : this.#config.udpPorts;
-    if (!watched.has(packet.destinationPort)) return Verdict.NotWatched;
+  /**
+   * Whether a packet probes a watched port. A TCP segment with ACK or RST belongs to a connection,
+   * or pretends to; and the kernel's filter may know the ports less exactly than this does.
+   */
+  isProbe(packet: Packet): boolean {
+    if (packet.protocol !== Protocol.Tcp) return this.#config.udpPorts.has(packet.destinationPort);
+    return (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) === 0 &&
+      this.#config.tcpPorts.has(packet.destinationPort);
+  }
 
+  /** The checks of a probe in the order users know; the first that fails ends the matter. */
+  judge(packet: Packet): Verdict {
     if (this.ignore.has(packet.version, packet.source)) return Verdict.Ignored;
     if (!this.#triggered(packet)) return Verdict.BelowTrigger;
     if (
       !this.options.disableLocalCheck &&
       sameAddress(packet.version, packet.source, packet.destination)
     ) return Verdict.SameHost;
-    const mode = tcp ? this.#config.blockTcp : this.#config.blockUdp;
+    const mode = packet.protocol === Protocol.Tcp ? this.#config.blockTcp : this.#config.blockUdp;
     return mode === BlockMode.LogOnly ? Verdict.LogOnly : Verdict.Respond;
   }
 

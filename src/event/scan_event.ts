@@ -7,6 +7,9 @@ import { Verdict } from "../detector/verdict.ts";
 import { formatAddress } from "../packet/address.ts";
 import { IpOptions, type Packet, Protocol, TcpFlag } from "../packet/packet.ts";
 
+/** How ports are watched. */
+export type Mode = "stealth" | "connect";
+
 /** A check's outcome; `unset` when an earlier check ended the matter. */
 export type Flag = "true" | "false" | "unset";
 
@@ -22,6 +25,10 @@ export interface EventFlags {
 export interface ScanEvent {
   /** When the packet was captured, in milliseconds since 1970. */
   readonly timeMs: number;
+  /** How the probe was seen. */
+  readonly mode: Mode;
+  /** Source address, 4 or 16 bytes in network order. */
+  readonly address: Uint8Array;
   /** Source address as text. */
   readonly source: string;
   /** Its reverse-DNS name, or the address. */
@@ -37,7 +44,7 @@ export interface ScanEvent {
   readonly flags: EventFlags;
 }
 
-const FLAGS: Partial<Record<Verdict, EventFlags>> = {
+const FLAGS: Record<Verdict, EventFlags> = {
   [Verdict.Ignored]: {
     ignored: "true",
     triggered: "unset",
@@ -52,6 +59,8 @@ const FLAGS: Partial<Record<Verdict, EventFlags>> = {
   },
   [Verdict.SameHost]: { ignored: "true", triggered: "true", noblock: "true", blocked: "false" },
   [Verdict.LogOnly]: { ignored: "false", triggered: "true", noblock: "true", blocked: "false" },
+  // Until it is known what came of the response.
+  [Verdict.Respond]: { ignored: "false", triggered: "true", noblock: "false", blocked: "unset" },
 };
 
 const IP_OPTIONS = {
@@ -61,22 +70,27 @@ const IP_OPTIONS = {
 } as const;
 
 /** Copies what is told of a packet out of the reused record. */
-export function scanEvent(packet: Packet, verdict: Verdict): ScanEvent {
-  const flags = FLAGS[verdict];
-  if (!flags) throw new TypeError(`verdict ${verdict} is not an event`);
+export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEvent {
   const source = formatAddress(packet.version, packet.source);
   return {
     timeMs: packet.timeMs,
+    mode,
+    address: packet.source.slice(0, packet.version === 4 ? 4 : 16),
     source,
     host: source,
     destination: formatAddress(packet.version, packet.destination),
     protocol: packet.protocol === Protocol.Tcp ? "TCP" : "UDP",
     port: packet.destinationPort,
-    type: packet.protocol === Protocol.Tcp ? tcpScanType(packet.tcpFlags) : "UDP",
+    type: typeOf(packet, mode),
     ipOptions: IP_OPTIONS[packet.ipOptions],
     verdict,
-    flags,
+    flags: FLAGS[verdict],
   };
+}
+
+function typeOf(packet: Packet, mode: Mode): string {
+  if (mode === "connect") return "Connect";
+  return packet.protocol === Protocol.Tcp ? tcpScanType(packet.tcpFlags) : "UDP";
 }
 
 const { Fin, Syn, Rst, Psh, Ack, Urg } = TcpFlag;

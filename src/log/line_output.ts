@@ -10,6 +10,7 @@ import {
   OUTPUT_RETRY_MS,
   OUTPUT_WRITE_CHARACTERS,
 } from "../limits.ts";
+import type { LogOutput, OutputState } from "./log_output.ts";
 
 /** Where lines end up: a file, or a stream of the process. */
 export interface LineTarget {
@@ -17,20 +18,12 @@ export interface LineTarget {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** How an output stands. */
-export interface OutputState {
-  /** Lines lost since the program started. */
-  lost: number;
-  /** Why the last write failed; undefined when it worked. */
-  failure: string | undefined;
-}
-
 /**
  * Collects lines while a write is under way and hands them over in one piece, so that a lone line
  * is written at once and a flood in large batches. A write that fails is tried again from the very
  * byte it stopped at; what does not fit into memory meanwhile is dropped whole and counted.
  */
-export class LineOutput {
+export class LineOutput implements LogOutput {
   #waiting: string[] = [];
   #waitingCharacters = 0;
   #batch: Uint8Array = new Uint8Array(0); // bytes of whole lines, not all of them written yet

@@ -5,7 +5,7 @@
  */
 import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import { escapeControls } from "../text.ts";
-import type { LineOutput } from "./line_output.ts";
+import type { Level, LogOutput } from "./log_output.ts";
 
 /** Which lines are told, and where. */
 export interface LoggerOptions {
@@ -13,31 +13,45 @@ export interface LoggerOptions {
   verbose: boolean;
   /** `-d` */
   debug: boolean;
-  /** Takes everything but errors. */
-  output: LineOutput;
-  /** Takes errors. */
-  errors: LineOutput;
+  outputs: readonly LogOutput[];
 }
+
+const LEVELS: Record<LogLevel, Level> = {
+  trace: "debug",
+  debug: "verbose",
+  info: "notice",
+  warning: "notice",
+  error: "error",
+  fatal: "error",
+};
 
 /** Says lines of four levels; what is not wanted costs a comparison. */
 export class Logger {
   readonly #logger = getLogger(["portsentry"]);
+  readonly #outputs: readonly LogOutput[];
   /** Whether {@link debug} lines are wanted: ask before building a costly one. */
   readonly debugging: boolean;
-  readonly #verbose: boolean;
+  /** The same for {@link verbose} lines. */
+  readonly detailed: boolean;
 
   /** Sets LogTape up for the process. */
-  constructor(options: LoggerOptions) {
-    this.debugging = options.debug;
-    this.#verbose = options.verbose;
+  constructor({ outputs, debug, verbose }: LoggerOptions) {
+    this.debugging = debug;
+    this.detailed = verbose;
+    this.#outputs = outputs;
     configureSync({
       reset: true,
-      sinks: { lines: (record) => writeRecord(record, options) },
+      sinks: { lines: (record) => this.#write(record) },
       loggers: [
         { category: ["portsentry"], lowestLevel: "trace", sinks: ["lines"] },
         { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["lines"] },
       ],
     });
+  }
+
+  /** An event's line: many, fast, and made of nothing that needs escaping. */
+  event(line: string): void {
+    for (const output of this.#outputs) output.line(line, "notice");
   }
 
   /** Something is wrong, or was lost. */
@@ -52,19 +66,18 @@ export class Logger {
 
   /** What `-v` adds. */
   verbose(text: string): void {
-    if (this.#verbose) this.#logger.debug`${text}`;
+    if (this.detailed) this.#logger.debug`${text}`;
   }
 
   /** What `-d` adds; the line begins with `debug: `. */
   debug(text: string): void {
     if (this.debugging) this.#logger.trace`${text}`;
   }
-}
 
-const PREFIXES: Partial<Record<LogLevel, string>> = { trace: "debug: " };
-
-function writeRecord(record: LogRecord, { output, errors }: LoggerOptions): void {
-  const text = (PREFIXES[record.level] ?? "") + escapeControls(record.message.join(""));
-  const isError = record.level === "error" || record.level === "fatal";
-  (isError ? errors : output).line(text);
+  #write(record: LogRecord): void {
+    const level = LEVELS[record.level];
+    const prefix = level === "debug" ? "debug: " : "";
+    const text = prefix + escapeControls(record.message.join(""));
+    for (const output of this.#outputs) output.line(text, level);
+  }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LineOutput } from "./line_output.ts";
+import type { LogOutput } from "./log_output.ts";
 import type { Logger } from "./logger.ts";
 
 /** Something that can lose what it was given. */
@@ -17,7 +17,7 @@ export interface LossCounter {
 /** Compares counters with what was told of them last. */
 export class LossReport {
   readonly #told = new Map<string, number>();
-  readonly #failures = new Map<LineOutput, string>();
+  readonly #failures = new Map<LogOutput, string>();
 
   /**
    * @param outputs whose losses and failures are told
@@ -25,20 +25,20 @@ export class LossReport {
    */
   constructor(
     readonly log: Logger,
-    readonly outputs: readonly LineOutput[],
+    readonly outputs: () => readonly LogOutput[],
     readonly counters: () => Iterable<LossCounter>,
   ) {}
 
   /** Tells what happened since the last call. */
   tell(): void {
-    for (const output of this.outputs) this.#tellFailure(output);
+    for (const output of this.outputs()) this.#tellFailure(output);
     for (const counter of this.counters()) this.#tellLoss(counter);
-    for (const { name, state } of this.outputs) {
+    for (const { name, state } of this.outputs()) {
       this.#tellLoss({ what: `lines for ${name} were lost`, count: state.lost });
     }
   }
 
-  #tellFailure(output: LineOutput): void {
+  #tellFailure(output: LogOutput): void {
     const { failure } = output.state;
     const before = this.#failures.get(output);
     if (failure === before) return;

@@ -73,6 +73,8 @@ export class Packet {
   /** {@link TcpFlag} bits; 0 for UDP. */
   tcpFlags = 0;
   ipOptions: IpOptions = IpOptions.NotSet;
+  /** Index of the interface it came in on; 0 when that is not known. */
+  interfaceIndex = 0;
   /** When it was captured, in milliseconds since 1970. */
   timeMs = 0;
 }

@@ -3,10 +3,13 @@
  *
  * @module
  */
+import { clearHostBits } from "../config/ignore_file.ts";
 import type { PortRange, PortSet } from "../config/ports.ts";
 import { FILTER_PORT_RANGES } from "../limits.ts";
 import { Extension } from "../packet/ip.ts";
+import { formatAddress } from "../packet/address.ts";
 import { Protocol } from "../packet/packet.ts";
+import type { OwnNetwork } from "./interfaces.ts";
 
 /** The two captures of a device: nearly all probes need few bytes, a few need all of them. */
 export interface CaptureFilters {
@@ -30,10 +33,10 @@ const FIRST_FRAGMENT =
  * Builds the filters for a device. They may let more pass than is a probe, but nothing less: the
  * detector has the last word.
  *
- * @param addresses own addresses or networks, at least one
+ * @param addresses at least one
  */
 export function captureFilters(
-  addresses: readonly string[],
+  addresses: readonly OwnNetwork[],
   tcpPorts: PortSet,
   udpPorts: PortSet,
 ): CaptureFilters {
@@ -50,11 +53,15 @@ export function captureFilters(
   };
 }
 
-function ownAddresses(addresses: readonly string[]): string {
-  const each = addresses.map((address) =>
-    address.includes("/") ? `dst net ${address}` : `dst host ${address}`
-  );
-  return `(${each.join(" or ")})`;
+function ownAddresses(addresses: readonly OwnNetwork[]): string {
+  return `(${addresses.map(addressTerm).join(" or ")})`;
+}
+
+function addressTerm({ address, prefix }: OwnNetwork): string {
+  const version = address.length === 4 ? 4 : 6;
+  return prefix === address.length * 8
+    ? `dst host ${formatAddress(version, address)}`
+    : `dst net ${formatAddress(version, clearHostBits(address, prefix))}/${prefix}`;
 }
 
 function anyPort(protocol: "tcp" | "udp", ports: PortSet): string {

@@ -66,13 +66,13 @@ const LINES: [name: string, ip: Uint8Array, verdict: Verdict, line: string][] = 
 
 for (const [name, ip, verdict, line] of LINES) {
   Deno.test(`formatEvent() of a probe that is ${name}`, () => {
-    assert.equal(formatEvent(scanEvent(packet(ip), verdict)), line);
+    assert.equal(formatEvent(scanEvent(packet(ip), verdict, "stealth")), line);
   });
 }
 
 Deno.test("scanEvent() keeps nothing of the reused packet", () => {
   const record = packet(ipv4(tcp({ port: 11 })));
-  const event = scanEvent(record, Verdict.LogOnly);
+  const event = scanEvent(record, Verdict.LogOnly, "stealth");
   const before = structuredClone(event);
   const other = ipv6(udp(), { nextHeader: 17 });
   decode(other, other.length, LinkType.Raw, record);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LineOutput } from "../../src/log/line_output.ts";
 import { Logger } from "../../src/log/logger.ts";
+import { StreamOutput } from "../../src/log/stream_output.ts";
 
 class Memory {
   text = "";
@@ -14,7 +15,7 @@ async function say(levels: { verbose: boolean; debug: boolean }): Promise<[strin
   const [out, err] = [new Memory(), new Memory()];
   const output = new LineOutput("stdout", out);
   const errors = new LineOutput("stderr", err);
-  const log = new Logger({ ...levels, output, errors });
+  const log = new Logger({ ...levels, outputs: [new StreamOutput(output, errors)] });
   log.notice("a notice with {braces}");
   log.verbose("a detail");
   log.debug("a trace");

@@ -32,7 +32,7 @@ const detector = new Detector(
   { disableLocalCheck: false },
 );
 const packet = new Packet();
-const verdicts = new Uint32Array(16);
+const verdicts = new Uint32Array(8);
 
 function work(packets: number): void {
   for (let i = 0; i < packets; i++) {
@@ -44,7 +44,7 @@ function work(packets: number): void {
     packet.source[1] = i >> 8;
     packet.source[2] = i;
     packet.timeMs = 1_790_000_000_000 + i;
-    verdicts[detector.judge(packet)]++;
+    if (detector.isProbe(packet)) verdicts[detector.judge(packet)]++;
   }
 }
 

@@ -22,10 +22,12 @@ export interface ProgramOptions {
   /** Network namespace to run in; none for this one. */
   namespace?: string;
   env?: Record<string, string>;
+  /** Further Deno permissions, such as `--allow-run=/bin/sh`. */
+  permissions?: string[];
 }
 
 /** The command that runs the program with the Deno permissions it needs and no others. */
-export function programCommand(folder: string): string[] {
+export function programCommand(folder: string, permissions: string[] = []): string[] {
   const libraries = Object.values(LIBRARIES).flatMap(({ paths }) => paths).join(",");
   return [
     Deno.execPath(),
@@ -35,6 +37,7 @@ export function programCommand(folder: string): string[] {
     `--allow-ffi=${libraries}`,
     `--allow-read=${folder}`,
     `--allow-write=${folder}`,
+    ...permissions,
     MOD,
   ];
 }
@@ -63,7 +66,7 @@ export class Program implements AsyncDisposable {
     Deno.writeTextFileSync(`${folder}/portsentry.conf`, config);
     const [command, ...args] = [
       ...(options.namespace ? ["ip", "netns", "exec", options.namespace] : []),
-      ...programCommand(folder),
+      ...programCommand(folder, options.permissions),
       "-c",
       `${folder}/portsentry.conf`,
       ...(options.args ?? []),

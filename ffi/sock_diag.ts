@@ -1,0 +1,161 @@
+/**
+ * sock_diag(7): asks the kernel whether a socket would take a packet, without touching any socket.
+ *
+ * @module
+ */
+import { check, libc, SystemError } from "./libc.ts";
+
+const AF_NETLINK = 16; // <sys/socket.h>
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const NETLINK_SOCK_DIAG = 4; // <linux/netlink.h>
+const NLM_F_REQUEST = 0x01;
+const NLM_F_DUMP = 0x300;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const SOCK_DIAG_BY_FAMILY = 20; // <linux/sock_diag.h>
+const ENOENT = 2;
+const IPPROTO_UDP = 17;
+const TCP_LISTEN_STATE = 1 << 10; // <net/tcp_states.h>
+
+// struct nlmsghdr, then struct inet_diag_req_v2 (<linux/inet_diag.h>) with its inet_diag_sockid.
+const REQUEST = {
+  LENGTH: 0,
+  TYPE: 4,
+  FLAGS: 6,
+  FAMILY: 16,
+  PROTOCOL: 17,
+  STATES: 20,
+  SOURCE_PORT: 24,
+  DESTINATION_PORT: 26,
+  SOURCE: 28,
+  DESTINATION: 44,
+  INTERFACE: 60,
+  COOKIE: 64,
+  BYTES: 72,
+} as const;
+const REPLY_BYTES = 65_536;
+const NO_ADDRESS = new Uint8Array(16);
+
+/** A netlink socket for questions about other sockets. */
+export class SocketDiagnosis {
+  readonly #libc = libc();
+  readonly #socket: number;
+  readonly #request = new Uint8Array(REQUEST.BYTES);
+  readonly #view = new DataView(this.#request.buffer);
+  readonly #reply = new Uint8Array(REPLY_BYTES);
+  readonly #replyView = new DataView(this.#reply.buffer);
+
+  /** @throws {SystemError} when the kernel has no such netlink family */
+  constructor() {
+    this.#socket = check(
+      this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG),
+      "socket(NETLINK_SOCK_DIAG)",
+    );
+    this.#view.setUint32(REQUEST.LENGTH, REQUEST.BYTES, true);
+    this.#view.setUint16(REQUEST.TYPE, SOCK_DIAG_BY_FAMILY, true);
+    this.#request.fill(0xff, REQUEST.COOKIE, REQUEST.BYTES); // INET_DIAG_NOCOOKIE
+  }
+
+  /**
+   * Whether this kernel can answer for a protocol. One that cannot (a missing module) answers
+   * {@link isBound} with "no such socket", so ask this first.
+   *
+   * @param protocol 6 (TCP) or 17 (UDP)
+   */
+  supports(protocol: number): boolean {
+    this.#fill(protocol, 4, NO_ADDRESS, 0, NO_ADDRESS, 0, 0);
+    this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST | NLM_F_DUMP, true);
+    this.#view.setUint32(REQUEST.STATES, TCP_LISTEN_STATE, true);
+    this.#send();
+    let type: number;
+    do type = this.#receiveLastType(); while (type !== NLMSG_DONE && type !== NLMSG_ERROR);
+    return type === NLMSG_DONE;
+  }
+
+  /**
+   * Whether a socket is bound that would take a packet from `remote` to `local`. Sockets bound to
+   * any address, dual-stack ones and connected UDP sockets are found like the kernel finds them.
+   *
+   * @param protocol 6 (TCP) or 17 (UDP)
+   * @param version 4 or 6
+   * @param remotePort 0 with an address of zeros finds listening and unconnected sockets only
+   * @param interfaceIndex where the packet came in; 0 misses sockets bound to one interface
+   */
+  isBound(
+    protocol: number,
+    version: number,
+    local: Uint8Array,
+    localPort: number,
+    remote: Uint8Array,
+    remotePort: number,
+    interfaceIndex: number,
+  ): boolean {
+    this.#fill(protocol, version, local, localPort, remote, remotePort, interfaceIndex);
+    this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST, true);
+    this.#view.setUint32(REQUEST.STATES, 0xffff_ffff, true);
+    this.#send();
+    this.#receive();
+    if (this.#replyView.getUint16(4, true) !== NLMSG_ERROR) return true;
+    const code = -this.#replyView.getInt32(16, true);
+    if (code !== ENOENT) throw new SystemError("sock_diag", code);
+    return false;
+  }
+
+  /** Gives the socket back. */
+  close(): void {
+    this.#libc.close(this.#socket);
+  }
+
+  /** The kernel reads UDP's question from the packet's side, TCP's from the socket's. */
+  #fill(
+    protocol: number,
+    version: number,
+    local: Uint8Array,
+    localPort: number,
+    remote: Uint8Array,
+    remotePort: number,
+    interfaceIndex: number,
+  ): void {
+    const udp = protocol === IPPROTO_UDP;
+    this.#request[REQUEST.FAMILY] = version === 4 ? AF_INET : AF_INET6;
+    this.#request[REQUEST.PROTOCOL] = protocol;
+    this.#view.setUint16(REQUEST.SOURCE_PORT, udp ? remotePort : localPort);
+    this.#view.setUint16(REQUEST.DESTINATION_PORT, udp ? localPort : remotePort);
+    const source = udp ? remote : local;
+    const destination = udp ? local : remote;
+    const length = version === 4 ? 4 : 16;
+    for (let i = 0; i < 16; i++) {
+      this.#request[REQUEST.SOURCE + i] = i < length ? source[i] : 0;
+      this.#request[REQUEST.DESTINATION + i] = i < length ? destination[i] : 0;
+    }
+    this.#view.setUint32(REQUEST.INTERFACE, interfaceIndex, true);
+  }
+
+  #send(): void {
+    check(
+      this.#libc.send(this.#socket, this.#request, BigInt(REQUEST.BYTES), 0),
+      "send(sock_diag)",
+    );
+  }
+
+  #receive(): number {
+    return check(
+      this.#libc.recv(this.#socket, this.#reply, BigInt(REPLY_BYTES), 0),
+      "recv(sock_diag)",
+    );
+  }
+
+  /** @returns the type of the last message of the next datagram */
+  #receiveLastType(): number {
+    const received = this.#receive();
+    let type = NLMSG_DONE;
+    for (let offset = 0; offset + 16 <= received;) {
+      type = this.#replyView.getUint16(offset + 4, true);
+      offset += (this.#replyView.getUint32(offset, true) + 3) & ~3;
+    }
+    return type;
+  }
+}

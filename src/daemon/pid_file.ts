@@ -1,0 +1,45 @@
+/**
+ * The pidfile: who runs, held by a lock, so that a file a crash has left behind is in nobody's way.
+ *
+ * @module
+ */
+
+/** Another process holds the lock. */
+export class AlreadyRunning extends Error {
+  override name = "AlreadyRunning";
+  constructor(readonly path: string, readonly pid: string) {
+    super(`another portsentry runs already${pid ? ` (process ${pid})` : ""}: it holds ${path}`);
+  }
+}
+
+/** A pidfile of this process, locked until it is released or the process ends. */
+export class PidFile {
+  private constructor(readonly path: string, readonly file: Deno.FsFile) {}
+
+  /**
+   * Writes this process's id into a file that no other holds.
+   *
+   * @throws {AlreadyRunning} when one does
+   * @throws {Error} of the file system
+   */
+  static async take(path: string): Promise<PidFile> {
+    const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
+    if (!await file.tryLock(true)) {
+      file.close();
+      throw new AlreadyRunning(path, (await Deno.readTextFile(path)).trim());
+    }
+    await file.truncate();
+    await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+    return new PidFile(path, file);
+  }
+
+  /** Removes the file and lets go of the lock. */
+  release(): void {
+    try {
+      Deno.removeSync(this.path);
+    } catch {
+      // Somebody has removed it already.
+    }
+    this.file.close();
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Where log lines go, and at which level.
+ *
+ * @module
+ */
+
+/** How much a line matters. `verbose` is what `-v` adds, `debug` what `-d` adds. */
+export type Level = "error" | "notice" | "verbose" | "debug";
+
+/** How an output stands. */
+export interface OutputState {
+  /** Lines lost since the program started. */
+  lost: number;
+  /** Why the last write failed; undefined when it worked. */
+  failure: string | undefined;
+}
+
+/** Takes lines, never blocks, and counts what it loses. */
+export interface LogOutput {
+  /** What a person calls it, such as `stdout` or a file's path. */
+  readonly name: string;
+  readonly state: Readonly<OutputState>;
+  /** Takes one line, without its end of line. */
+  line(text: string, level: Level): void;
+  /** Writes what waits, within a bounded time. */
+  close(): Promise<void>;
+}

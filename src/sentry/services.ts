@@ -1,0 +1,140 @@
+/**
+ * Whether a local service is bound where a packet went: then the packet is no probe. The check asks
+ * the kernel; it never opens, binds or answers anything.
+ *
+ * @module
+ */
+import { readKernelFile, SystemError } from "../../ffi/libc.ts";
+import { SocketDiagnosis } from "../../ffi/sock_diag.ts";
+import { SERVICE_CACHE_ENTRIES, SERVICE_CACHE_MS } from "../limits.ts";
+import { type Packet, Protocol } from "../packet/packet.ts";
+import { LocalSockets } from "./local_sockets.ts";
+
+/** Answers where services are. */
+export interface Services {
+  /** Whether a service would take this packet. */
+  has(packet: Packet): boolean;
+  close(): void;
+}
+
+/** The best way this kernel offers: sock_diag(7), or the tables of /proc/net. */
+export function openServices(onVerbose: (text: string) => void): Services {
+  try {
+    const diagnosis = new SocketDiagnosis();
+    if (diagnosis.supports(Protocol.Tcp) && diagnosis.supports(Protocol.Udp)) {
+      return new DiagnosedServices(diagnosis);
+    }
+    diagnosis.close();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+  onVerbose("This kernel cannot look sockets up: services are read from /proc/net");
+  return new ListedServices();
+}
+
+const NO_ADDRESS = new Uint8Array(16);
+const KEY_BYTES = 20; // address (16), port (2), protocol, version
+
+/**
+ * Services by sock_diag: one question to the kernel, 4 µs, for each address and port that packets
+ * come to, and again after the answer's time. Connected UDP sockets are asked for by each packet's
+ * own source, and never remembered: the answer for one source says nothing about another.
+ */
+export class DiagnosedServices implements Services {
+  readonly #diagnosis: SocketDiagnosis;
+  readonly #now: () => number;
+  readonly #key = new Uint8Array(KEY_BYTES);
+  readonly #keys = new Uint8Array(SERVICE_CACHE_ENTRIES * KEY_BYTES);
+  readonly #answers = new Uint8Array(SERVICE_CACHE_ENTRIES);
+  readonly #goodUntil = new Float64Array(SERVICE_CACHE_ENTRIES);
+
+  /** @param now a clock in milliseconds that nobody sets */
+  constructor(diagnosis: SocketDiagnosis, now = () => performance.now()) {
+    this.#diagnosis = diagnosis;
+    this.#now = now;
+  }
+
+  has(packet: Packet): boolean {
+    if (this.#unconnected(packet)) return true;
+    return packet.protocol === Protocol.Udp && this.#ask(packet, packet.source, packet.sourcePort);
+  }
+
+  close(): void {
+    this.#diagnosis.close();
+  }
+
+  /** A listening TCP socket or an unconnected UDP one: the same answer for every source. */
+  #unconnected(packet: Packet): boolean {
+    const entry = this.#entryOf(packet);
+    const now = this.#now();
+    if (this.#goodUntil[entry] > now && this.#isKey(entry)) return this.#answers[entry] === 1;
+    const answer = this.#ask(packet, NO_ADDRESS, 0);
+    this.#keys.set(this.#key, entry * KEY_BYTES);
+    this.#answers[entry] = answer ? 1 : 0;
+    this.#goodUntil[entry] = now + SERVICE_CACHE_MS;
+    return answer;
+  }
+
+  #ask(packet: Packet, remote: Uint8Array, remotePort: number): boolean {
+    const { protocol, version, destination, destinationPort, interfaceIndex } = packet;
+    return this.#diagnosis.isBound(
+      protocol,
+      version,
+      destination,
+      destinationPort,
+      remote,
+      remotePort,
+      interfaceIndex,
+    );
+  }
+
+  /** Writes the packet's key and finds its place; two that meet there displace each other. */
+  #entryOf({ version, protocol, destination, destinationPort }: Packet): number {
+    const length = version === 4 ? 4 : 16;
+    let hash = destinationPort * 31 + protocol;
+    for (let i = 0; i < 16; i++) {
+      this.#key[i] = i < length ? destination[i] : 0;
+      hash = Math.imul(hash ^ this.#key[i], 0x0100_0193); // FNV-1a's prime
+    }
+    this.#key[16] = destinationPort >> 8;
+    this.#key[17] = destinationPort;
+    this.#key[18] = protocol;
+    this.#key[19] = version;
+    return (hash ^ hash >>> 15) & (SERVICE_CACHE_ENTRIES - 1);
+  }
+
+  #isKey(entry: number): boolean {
+    for (let i = 0; i < KEY_BYTES; i++) {
+      if (this.#keys[entry * KEY_BYTES + i] !== this.#key[i]) return false;
+    }
+    return true;
+  }
+}
+
+/** Services by /proc/net, read anew when what was read is too old: for kernels without sock_diag. */
+export class ListedServices implements Services {
+  #sockets = new LocalSockets([]);
+  #goodUntil = -Infinity;
+
+  has(packet: Packet): boolean {
+    const now = performance.now();
+    if (now >= this.#goodUntil) {
+      this.#sockets = new LocalSockets(["tcp", "tcp6", "udp", "udp6"].flatMap(readTable));
+      this.#goodUntil = now + SERVICE_CACHE_MS;
+    }
+    return this.#sockets.takes(packet);
+  }
+
+  close(): void {}
+}
+
+/** A table of /proc/net; empty when the kernel has none, as without IPv6. */
+function readTable(name: string): { protocol: Protocol; table: string }[] {
+  try {
+    const protocol = name.startsWith("tcp") ? Protocol.Tcp : Protocol.Udp;
+    return [{ protocol, table: readKernelFile(`/proc/net/${name}`) }];
+  } catch (error) {
+    if (error instanceof SystemError) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * A run of the sentry: its parts put together, in the order they depend on each other.
+ *
+ * @module
+ */
+import { Poller } from "../ffi/epoll.ts";
+import type { Options } from "./cli.ts";
+import { BlockMode, type Config } from "./config/config.ts";
+import { type Fault, formatFault, StartError } from "./config/fault.ts";
+import { loadSettings, reason, type Settings } from "./config/load.ts";
+import { PidFile } from "./daemon/pid_file.ts";
+import { Detector } from "./detector/detector.ts";
+import { SourceTable } from "./detector/source_table.ts";
+import {
+  LAST_DRAIN_MS,
+  LOSS_REPORT_MS,
+  RESPONSE_CLOSE_MS,
+  SOURCE_TABLE_ENTRIES,
+} from "./limits.ts";
+import { History } from "./log/history.ts";
+import { LineOutput } from "./log/line_output.ts";
+import type { LogOutput } from "./log/log_output.ts";
+import { Logger } from "./log/logger.ts";
+import { type LossCounter, LossReport } from "./log/loss_report.ts";
+import { StreamOutput } from "./log/stream_output.ts";
+import { SyslogOutput } from "./log/syslog.ts";
+import { Pipeline } from "./pipeline.ts";
+import { BlockedSet } from "./response/blocked_set.ts";
+import { SHELL } from "./response/command.ts";
+import { HostNames } from "./response/host_names.ts";
+import { HOSTS_DENY, HOSTS_DENY_NEW, HostsDeny } from "./response/hosts_deny.ts";
+import { Responder } from "./response/responder.ts";
+import { InterfaceFollower } from "./sentry/interface_follower.ts";
+import { listInterfaces } from "./sentry/interfaces.ts";
+import { PcapMethod } from "./sentry/pcap_method.ts";
+import { RawMethod } from "./sentry/raw_method.ts";
+import { openServices, type Services } from "./sentry/services.ts";
+import { StealthSentry } from "./sentry/stealth_sentry.ts";
+
+/** Watches with one command line, and with the settings its files have at the time. */
+export class Watch {
+  readonly #options: Options;
+  #settings: Settings;
+  readonly #log: Logger;
+  readonly #outputs: LogOutput[];
+  readonly #stderr: LogOutput;
+  readonly #poller = new Poller();
+  readonly #sources = new SourceTable(SOURCE_TABLE_ENTRIES);
+  readonly #services: Services | undefined;
+  readonly #names = new HostNames();
+  readonly #responder: Responder;
+  readonly #pipeline: Pipeline;
+  readonly #sentry: StealthSentry;
+  readonly #follower: InterfaceFollower;
+  readonly #losses: LossReport;
+  #history: History | undefined;
+  #blocked: BlockedSet | undefined;
+  #pidFile: PidFile | undefined;
+
+  private constructor(options: Options, settings: Settings) {
+    this.#options = options;
+    this.#settings = settings;
+    const { config, ignore } = settings;
+    const stdout = new LineOutput("stdout", Deno.stdout);
+    const stderr = new LineOutput("stderr", Deno.stderr);
+    const syslog = new SyslogOutput();
+    const toStdout = options.logOutputs.includes("stdout");
+    const toSyslog = options.logOutputs.includes("syslog");
+    this.#stderr = stderr;
+    this.#outputs = [...(toStdout ? [stdout] : []), ...(toSyslog ? [syslog] : []), stderr];
+    const log = this.#log = new Logger({
+      ...options,
+      outputs: [
+        new StreamOutput(toStdout ? stdout : undefined, stderr),
+        ...(toSyslog ? [syslog] : []),
+      ],
+    });
+    this.#responder = new Responder({
+      config,
+      blocked: undefined,
+      hostsDeny: new HostsDeny(),
+      poller: this.#poller,
+      log,
+    });
+    this.#services = options.disableServiceCheck
+      ? undefined
+      : openServices((text) => log.verbose(text));
+    this.#pipeline = new Pipeline({
+      detector: new Detector(config, ignore, this.#sources, options),
+      services: this.#services,
+      names: config.resolveHost ? this.#names : undefined,
+      responder: this.#responder,
+      ignoreFile: config.ignoreFile ?? "",
+      history: undefined,
+      mode: options.mode,
+      log,
+    });
+    this.#sentry = this.#buildSentry(config);
+    // The kernel tells of changes from here on, so that none is missed after the first look.
+    this.#follower = new InterfaceFollower(
+      this.#poller,
+      (interfaces) => this.#sentry.follow(interfaces),
+    );
+    this.#losses = new LossReport(log, () => this.#lossyOutputs(), () => this.#lossCounters());
+  }
+
+  /**
+   * Opens everything a watch needs. Nothing on disk changes before all else has worked.
+   *
+   * @throws {StartError} with what the user has to mend
+   */
+  static async start(options: Options, settings: Settings): Promise<Watch> {
+    requirePermissions(settings.config);
+    const watch = new Watch(options, settings);
+    for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
+    watch.#openSentry();
+    await watch.#openFiles();
+    return watch;
+  }
+
+  /** Watches until {@link stop}, and then puts everything in order. */
+  async run(): Promise<void> {
+    const timer = setInterval(() => this.#losses.tell(), LOSS_REPORT_MS);
+    this.#log.notice("Portsentry is now active and listening.");
+    await this.#poller.run();
+    clearInterval(timer);
+    await this.#end();
+  }
+
+  /** Ends {@link run}. */
+  stop(): void {
+    this.#poller.stop();
+  }
+
+  /** Reads the files again; when they have faults, everything stays as it is. */
+  reload(): void {
+    try {
+      const settings = loadSettings(this.#options.configFile);
+      requirePermissions(settings.config);
+      const history = openHistory(settings.config);
+      const { blockedFile } = settings.config;
+      const blocked = blockedFile === this.#settings.config.blockedFile
+        ? this.#blocked
+        : this.#openBlocked(blockedFile);
+      this.#apply(settings, history, blocked);
+      for (const warning of settings.warnings) this.#log.error(formatFault(warning));
+      this.#log.notice("The configuration has been read again");
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      for (const fault of error.faults) this.#log.error(formatFault(fault));
+      this.#log.error("The configuration has faults: the old one stays in force");
+    }
+  }
+
+  /** From here on nothing can fail. */
+  #apply(settings: Settings, history: History | undefined, blocked: BlockedSet | undefined): void {
+    const { config, ignore } = settings;
+    this.#settings = settings;
+    this.#history?.close();
+    this.#history = history;
+    if (blocked !== this.#blocked) this.#blocked?.close();
+    this.#blocked = blocked;
+    this.#responder.reconfigure({ config, blocked });
+    this.#pipeline.reconfigure({
+      detector: new Detector(config, ignore, this.#sources, this.#options),
+      names: config.resolveHost ? this.#names : undefined,
+      ignoreFile: config.ignoreFile ?? "",
+      history,
+    });
+    this.#sentry.watch(config);
+  }
+
+  #buildSentry(config: Config): StealthSentry {
+    const log = this.#log;
+    return new StealthSentry({
+      method: this.#options.method === "raw"
+        ? new RawMethod((text) => log.verbose(text))
+        : new PcapMethod(this.#options.interfaces),
+      ports: config,
+      poller: this.#poller,
+      onPacket: (packet) => this.#pipeline.take(packet),
+      onVerbose: (text) => log.verbose(text),
+      onFailure: (text) => {
+        log.error(text);
+        this.#follower.soon();
+      },
+    });
+  }
+
+  #openSentry(): void {
+    const interfaces = listInterfaces();
+    const { faults } = this.#sentry.select(interfaces);
+    if (faults.length > 0) {
+      const where = "portsentry: option '-i, --interface <name>'";
+      throw new StartError(faults.map((message) => ({ where, line: 0, message })));
+    }
+    this.#sentry.start(interfaces);
+  }
+
+  async #openFiles(): Promise<void> {
+    const { config } = this.#settings;
+    const { pidFile } = this.#options;
+    try {
+      if (pidFile !== undefined) this.#pidFile = await PidFile.take(pidFile);
+    } catch (error) {
+      throw new StartError([{ where: pidFile!, line: 0, message: reason(error, pidFile!) }]);
+    }
+    try {
+      const blocked = this.#openBlocked(config.blockedFile);
+      this.#apply(this.#settings, openHistory(config), blocked);
+    } catch (error) {
+      this.#pidFile?.release();
+      throw error;
+    }
+  }
+
+  #openBlocked(path: string | undefined): BlockedSet | undefined {
+    if (path === undefined) return undefined;
+    try {
+      return BlockedSet.open(path, (text) => this.#log.error(text));
+    } catch (error) {
+      const message = `Cannot use it as BLOCKED_FILE: ${reason(error, path)}`;
+      throw new StartError([{ where: path, line: 0, message }]);
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#follower.close();
+    this.#sentry.drain(LAST_DRAIN_MS);
+    this.#losses.tell();
+    this.#sentry.close();
+    await this.#settle();
+    this.#log.verbose(this.#summary());
+    this.#log.notice("Portsentry is shutting down");
+    this.#services?.close();
+    this.#blocked?.close();
+    this.#pidFile?.release();
+    const others = this.#outputs.filter((output) => output !== this.#stderr);
+    await Promise.all([this.#history?.close(), ...others.map((output) => output.close())]);
+    this.#losses.tell();
+    await this.#stderr.close();
+    this.#poller.close();
+  }
+
+  /** Commands end as the poller tells, so it runs on until the last event is told. */
+  async #settle(): Promise<void> {
+    const polling = this.#poller.run();
+    await this.#pipeline.settle(RESPONSE_CLOSE_MS);
+    this.#responder.close();
+    await this.#pipeline.settle(RESPONSE_CLOSE_MS);
+    this.#poller.stop();
+    await polling;
+  }
+
+  #lossyOutputs(): LogOutput[] {
+    return this.#history ? [...this.#outputs, this.#history.output] : this.#outputs;
+  }
+
+  *#lossCounters(): Iterable<LossCounter> {
+    yield* this.#sentry.losses();
+    const { notRun } = this.#responder;
+    yield { what: "events were not responded to, too many waited", count: notRun };
+  }
+
+  #summary(): string {
+    const { packets, services, events } = this.#pipeline.counters;
+    const rejects = [...this.#sentry.rejects].map(([name, count]) => `, ${count} ${name}`).join("");
+    return `${packets} packets, ${services} to services, ${events} events${rejects}`;
+  }
+}
+
+function openHistory({ historyFile }: Config): History | undefined {
+  if (historyFile === undefined) return undefined;
+  try {
+    return new History(historyFile);
+  } catch (error) {
+    const message = `Cannot write the history file: ${reason(error, historyFile)}`;
+    throw new StartError([{ where: historyFile, line: 0, message }]);
+  }
+}
+
+/** What the responses will need has to be allowed now, not at the first attack. */
+function requirePermissions(config: Config): void {
+  const modes = [config.blockTcp, config.blockUdp];
+  const blocks = modes.includes(BlockMode.Block);
+  const responds = blocks || modes.includes(BlockMode.RunCommand);
+  const needed: [
+    asked: boolean,
+    key: string,
+    flag: string,
+    descriptor: Deno.PermissionDescriptor,
+  ][] = [
+    [responds && !!config.killRunCmd, "KILL_RUN_CMD", `--allow-run=${SHELL}`, {
+      name: "run",
+      command: SHELL,
+    }],
+    [blocks && !!config.killRoute, "KILL_ROUTE", `--allow-run=${SHELL}`, {
+      name: "run",
+      command: SHELL,
+    }],
+    ...[HOSTS_DENY, HOSTS_DENY_NEW].map((path) =>
+      [blocks && !!config.killHostsDeny, "KILL_HOSTS_DENY", `--allow-read,--allow-write=${path}`, {
+        name: "write",
+        path,
+      }] as [boolean, string, string, Deno.PermissionDescriptor]
+    ),
+  ];
+  const faults: Fault[] = needed.filter(([asked, , , descriptor]) =>
+    asked && Deno.permissions.querySync(descriptor).state !== "granted"
+  ).map(([, key, flag]) => ({
+    where: config.file,
+    line: 0,
+    message: `${key} needs a Deno permission that this run lacks: ${flag}`,
+  }));
+  if (faults.length > 0) throw new StartError(faults);
+}
