@@ -7,8 +7,16 @@
 import assert from "node:assert/strict";
 
 /** Addresses of the host that is watched, and of the one that scans it. */
-export const WATCHED = { ipv4: "192.0.2.1", ipv6: "2001:db8::1" } as const;
-export const SCANNER = { ipv4: "192.0.2.9", ipv6: "2001:db8::9" } as const;
+export const WATCHED = {
+  ipv4: "192.0.2.1",
+  ipv6: "2001:db8::1",
+  mac: "02:00:00:00:00:01",
+} as const;
+export const SCANNER = {
+  ipv4: "192.0.2.9",
+  ipv6: "2001:db8::9",
+  mac: "02:00:00:00:00:09",
+} as const;
 
 /** What a finished command left. */
 export interface CommandResult {
@@ -65,6 +73,7 @@ export class Network implements AsyncDisposable {
     await run(words(`ip link add eth0 netns ${watched} type veth peer name eth0 netns ${scanner}`));
     for (const [name, own] of [[watched, WATCHED], [scanner, SCANNER]] as const) {
       await run(words(`ip -n ${name} link set lo up`));
+      await run(words(`ip -n ${name} link set eth0 address ${own.mac}`));
       await run(words(`ip -n ${name} addr add ${own.ipv4}/24 dev eth0`));
       await run(words(`ip -n ${name} addr add ${own.ipv6}/64 dev eth0 nodad`));
       await run(words(`ip -n ${name} link set eth0 up`));
@@ -91,6 +100,26 @@ export class Network implements AsyncDisposable {
     const script = new URL("./inject.ts", import.meta.url).pathname;
     const hex = frames.map((frame) => frame.toHex()).join(" ");
     await this.onScanner(`${Deno.execPath()} run -A --no-prompt ${script} eth0 ${hex}`);
+  }
+
+  /** Services on the watched host, as listener.ts names them, until `await using` ends them. */
+  async listen(services: string): Promise<AsyncDisposable> {
+    const script = new URL("./listener.ts", import.meta.url).pathname;
+    const child = new Deno.Command("ip", {
+      args: words(`netns exec ${this.watched} ${Deno.execPath()} run -A ${script} ${services}`),
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const output = child.stdout.getReader();
+    const { value } = await output.read();
+    assert.equal(new TextDecoder().decode(value), "listening\n", services);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await child.stdin.close();
+        await output.cancel();
+        await child.status;
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

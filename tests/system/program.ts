@@ -24,11 +24,25 @@ export interface ProgramOptions {
   env?: Record<string, string>;
   /** Further Deno permissions, such as `--allow-run=/bin/sh`. */
   permissions?: string[];
+  /** As on a host that has no libpcap. */
+  withoutLibpcap?: boolean;
 }
 
+/** The ways stealth mode captures, as options. */
+export const METHODS: [name: string, options: ProgramOptions & { args: string[] }][] = [
+  ["-m pcap", { args: [] }],
+  ["-m raw", { args: ["-m", "raw"] }],
+  ["-m raw without libpcap", { args: ["-m", "raw"], withoutLibpcap: true }],
+];
+
 /** The command that runs the program with the Deno permissions it needs and no others. */
-export function programCommand(folder: string, permissions: string[] = []): string[] {
-  const libraries = Object.values(LIBRARIES).flatMap(({ paths }) => paths).join(",");
+export function programCommand(
+  folder: string,
+  { permissions = [], withoutLibpcap = false }: ProgramOptions = {},
+): string[] {
+  const { libpcap, ...others } = LIBRARIES;
+  const allowed = Object.values(withoutLibpcap ? others : { libpcap, ...others });
+  const libraries = allowed.flatMap(({ paths }) => paths).join(",");
   return [
     Deno.execPath(),
     "run",
@@ -66,7 +80,7 @@ export class Program implements AsyncDisposable {
     Deno.writeTextFileSync(`${folder}/portsentry.conf`, config);
     const [command, ...args] = [
       ...(options.namespace ? ["ip", "netns", "exec", options.namespace] : []),
-      ...programCommand(folder, options.permissions),
+      ...programCommand(folder, options),
       "-c",
       `${folder}/portsentry.conf`,
       ...(options.args ?? []),

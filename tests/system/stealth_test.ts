@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Network, SCANNER, WATCHED } from "./network.ts";
-import { eventLine, Program } from "./program.ts";
+import { eventLine, METHODS, Program } from "./program.ts";
 
 const CONFIG = `
 TCP_PORTS="11,23,100-103"
@@ -8,7 +8,7 @@ UDP_PORTS="9"
 HISTORY_FILE="FOLDER/log/history"
 `;
 
-const SCANS: [name: string, args: string, lines: string[]][] = [
+const SCANS: [scan: string, args: string, lines: string[]][] = [
   [
     "SYN",
     `-sS -p 11,23,80,99-104 ${WATCHED.ipv4}`,
@@ -51,51 +51,58 @@ const SCANS: [name: string, args: string, lines: string[]][] = [
   ]],
 ];
 
-Deno.test("stealth mode reports each of nmap's scans once, on stdout and in the history", async (test) => {
-  await using network = await Network.create();
-  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
-  let told = 0;
-  for (const [name, args, lines] of SCANS) {
-    await test.step(name, async () => {
-      await network.nmap(args);
-      const events = (await program.events(told + lines.length)).slice(told);
-      told += lines.length;
-      assert.deepEqual(events.sort(), lines.sort());
+for (const [name, method] of METHODS) {
+  Deno.test(`${name} reports each of nmap's scans once, on stdout and in the history`, async (test) => {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      ...method,
+      config: CONFIG,
+      namespace: network.watched,
     });
-  }
-  await test.step("ACK scans and probes of unwatched ports are none", async () => {
-    await network.nmap(`-sA -p 23 ${WATCHED.ipv4}`);
-    await network.nmap(`-sS -p 24-30 ${WATCHED.ipv4}`);
-    assert.equal((await program.events(told)).length, told);
-  });
-  await test.step("the history holds the same lines behind a local time", async () => {
-    assert.equal(await program.stop(), 0);
-    const history = program.file("log/history").trimEnd().split("\n");
-    for (const line of history) {
-      assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4} Scan from: \[/);
+    let told = 0;
+    for (const [scan, args, lines] of SCANS) {
+      await test.step(scan, async () => {
+        await network.nmap(args);
+        const events = (await program.events(told + lines.length)).slice(told);
+        told += lines.length;
+        assert.deepEqual(events.sort(), lines.sort());
+      });
     }
-    assert.deepEqual(history.map((line) => line.slice(29)), program.eventLines());
+    await test.step("ACK scans and probes of unwatched ports are none", async () => {
+      await network.nmap(`-sA -p 23 ${WATCHED.ipv4}`);
+      await network.nmap(`-sS -p 24-30 ${WATCHED.ipv4}`);
+      assert.equal((await program.events(told)).length, told);
+    });
+    await test.step("the history holds the same lines behind a local time", async () => {
+      assert.equal(await program.stop(), 0);
+      const history = program.file("log/history").trimEnd().split("\n");
+      for (const line of history) {
+        assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4} Scan from: \[/);
+      }
+      assert.deepEqual(history.map((line) => line.slice(29)), program.eventLines());
+    });
+    await test.step("stdout begins and ends with the contract's lines", () => {
+      const lines = program.stdout.trimEnd().split("\n");
+      assert.equal(lines[0], "Portsentry is now active and listening.");
+      assert.equal(lines.at(-1), "Portsentry is shutting down");
+      assert.equal(program.stderr, "");
+    });
   });
-  await test.step("stdout begins and ends with the contract's lines", () => {
-    const lines = program.stdout.trimEnd().split("\n");
-    assert.equal(lines[0], "Portsentry is now active and listening.");
-    assert.equal(lines.at(-1), "Portsentry is shutting down");
-    assert.equal(program.stderr, "");
-  });
-});
 
-Deno.test("stealth mode counts tiny fragments that hide the flags, and tells them with -v", async () => {
-  await using network = await Network.create();
-  await using program = await Program.start({
-    config: CONFIG,
-    namespace: network.watched,
-    args: ["-v"],
+  Deno.test(`${name} counts tiny fragments that hide the flags, and tells them with -v`, async () => {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      ...method,
+      config: CONFIG,
+      namespace: network.watched,
+      args: [...method.args, "-v"],
+    });
+    await network.nmap(`-sS -f -p 23 ${WATCHED.ipv4}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await program.stop(), 0);
+    assert.match(program.stdout, /^0 packets, 0 to services, 0 events, 1 short TCP header$/m);
   });
-  await network.nmap(`-sS -f -p 23 ${WATCHED.ipv4}`);
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(await program.stop(), 0);
-  assert.match(program.stdout, /^0 packets, 0 events, 1 short TCP header$/m);
-});
+}
 
 const INTERFACES: [args: string[], ethernet: boolean, loopback: boolean][] = [
   [[], true, false],
