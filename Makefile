@@ -12,6 +12,8 @@ help:
 	@echo "make clean  remove .tools"
 
 CONFIG = packaging/portsentry.conf
+# What the tests need besides Deno, by the names tools/setup.sh knows.
+TEST_TOOLS = libpcap ip nmap fail2ban-regex
 
 run:
 	@tools/setup.sh libpcap
@@ -22,11 +24,11 @@ demo:
 	@tools/demo.sh
 
 test:
-	@tools/setup.sh libpcap ip nmap
+	@tools/setup.sh $(TEST_TOOLS)
 	@tools/test.sh
 
 ok:
-	@tools/setup.sh libpcap ip nmap
+	@tools/setup.sh $(TEST_TOOLS)
 	@.tools/deno task ok
 
 fmt:

@@ -3,6 +3,9 @@
 #
 #   tools/setup.sh [libpcap] [nmap] [ip] …
 #
+# Packages that would start a service, or are only wanted for a file in them, are unpacked into
+# .tools/debian and not installed: fail2ban (it would begin to write firewall rules) and portsentry 1.
+#
 # Leaves `.tools/deno`, a link to the Deno that everything here runs with.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,8 +18,30 @@ missing() {
     libpcap) [ -n "$(ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 2>/dev/null)" ] || echo libpcap0.8 ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
     npm) command -v npm >/dev/null || echo npm ;;
+    fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
+    portsentry-1) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;
   esac
+}
+
+# The package to unpack for a name, when it is not there yet.
+unpackable() {
+  case $1 in
+    fail2ban-regex) package=fail2ban ;;
+    portsentry-1) package=portsentry ;;
+    *) return ;;
+  esac
+  [ -d ".tools/debian/$package" ] || echo "$package"
+}
+
+# Unpacks a Debian package into .tools/debian, without running anything of it.
+unpack() {
+  rm -rf .tools/debian/new
+  mkdir -p .tools/debian/new
+  (cd .tools/debian/new && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2)
+  dpkg-deb -x .tools/debian/new/*.deb .tools/debian/new/tree
+  mv .tools/debian/new/tree ".tools/debian/$1"
+  rm -rf .tools/debian/new
 }
 
 # A Deno on the PATH will do when it is of the pinned minor version or a later one of the same major.
@@ -28,16 +53,27 @@ usable() {
 }
 
 needed=
-for name in "$@"; do needed="$needed $(missing "$name")"; done
+unpacked=
+for name in "$@"; do
+  needed="$needed $(missing "$name")"
+  unpacked="$unpacked $(unpackable "$name")"
+done
 if [ ! -x .tools/deno ] && ! usable; then needed="$needed $(missing npm)"; fi
 needed=$(echo $needed)
-if [ -n "$needed" ]; then
+unpacked=$(echo $unpacked)
+if [ -n "$needed$unpacked" ]; then
   if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-    echo "Please install: $needed (or run this as root on Debian or Ubuntu)" >&2
+    echo "Please install: $needed $unpacked (or run this as root on Debian or Ubuntu)" >&2
     exit 1
   fi
-  echo "Installing $needed" >&2
   apt-get update -qq >&2
+fi
+for package in $unpacked; do
+  echo "Unpacking $package into .tools/debian" >&2
+  unpack "$package"
+done
+if [ -n "$needed" ]; then
+  echo "Installing $needed" >&2
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $needed >&2
 fi
 
