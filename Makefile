@@ -1,19 +1,20 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test ok fmt clean
+.PHONY: help run demo test ok man fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
 	@echo "make demo   see it work: real nmap scans between two network namespaces"
 	@echo "make test   the whole test suite"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
+	@echo "make man    the manual pages, into dist/man"
 	@echo "make fmt    format the sources"
-	@echo "make clean  remove .tools"
+	@echo "make clean  remove .tools and dist"
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap ip nmap fail2ban-regex
+TEST_TOOLS = libpcap ip nmap fail2ban-regex pandoc mandoc man
 
 run:
 	@tools/setup.sh libpcap
@@ -31,9 +32,13 @@ ok:
 	@tools/setup.sh $(TEST_TOOLS)
 	@.tools/deno task ok
 
+man:
+	@tools/setup.sh pandoc
+	@tools/man.sh dist/man
+
 fmt:
 	@tools/setup.sh
 	@.tools/deno fmt
 
 clean:
-	rm -rf .tools
+	rm -rf .tools dist

@@ -1,0 +1,65 @@
+/** The manual pages: what they must hold, and that what they show is right. */
+import assert from "node:assert/strict";
+import { parseArguments } from "../src/cli.ts";
+import { parseConfigFile } from "../src/config/config_file.ts";
+import { parseIgnoreFile } from "../src/config/ignore_file.ts";
+import { KEYS } from "../src/config/keys.ts";
+import { eventLine } from "./system/program.ts";
+
+function read(name: string): string {
+  return Deno.readTextFileSync(new URL(`../docs/${name}`, import.meta.url));
+}
+
+const PROGRAM = read("portsentry.8.md");
+const CONFIG = read("portsentry.conf.8.md");
+
+/** The heading that tells of `word`, to the next heading. */
+function section(text: string, word: string): string | undefined {
+  return text.split(/^(?=#)/m).find((section) => section.split("\n")[0].includes(`\`${word}\``));
+}
+
+/** Fenced text. */
+function examples(text: string): string[] {
+  return [...text.matchAll(/^```\n(.*?)^```$/gms)].map(([, example]) => example);
+}
+
+Deno.test("portsentry(8) tells of every option that --help knows", () => {
+  const help = parseArguments(["-h"], "0.0.0");
+  assert.ok("print" in help);
+  const options = [...help.print.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)];
+  assert.ok(options.length >= 13, help.print);
+  for (const [, short, long] of options) {
+    const told = section(PROGRAM, long);
+    assert.ok(told, `${long} has no heading`);
+    if (short) assert.ok(told.split("\n")[0].includes(`\`${short}\``), `${long} lacks ${short}`);
+  }
+});
+
+Deno.test("portsentry(8) gives examples that the command line takes", () => {
+  const commands = examples(PROGRAM).flatMap((text) => text.split("\n"))
+    .filter((line) => line.startsWith("portsentry"));
+  assert.ok(commands.length >= 3);
+  for (const command of commands) {
+    assert.ok("options" in parseArguments(command.split(" ").slice(1), "0.0.0"), command);
+  }
+});
+
+Deno.test("portsentry(8) shows the event line as it is", () => {
+  assert.ok(PROGRAM.includes(` ${eventLine({ source: "192.0.2.9", port: 23 })}\n`));
+});
+
+Deno.test("portsentry.conf(8) tells of every key", () => {
+  for (const key of KEYS.keys()) assert.ok(section(CONFIG, key), `${key} has no heading`);
+});
+
+Deno.test("portsentry.conf(8) gives examples without a fault", () => {
+  const settings = examples(CONFIG).filter((text) => /^[A-Z_]+PORTS=/.test(text));
+  assert.ok(settings.length >= 4);
+  for (const text of settings) {
+    const { faults, warnings } = parseConfigFile(text, "portsentry.conf");
+    assert.deepEqual([...faults, ...warnings], [], text);
+  }
+  const ignored = examples(CONFIG).find((text) => text.startsWith("127."));
+  assert.ok(ignored);
+  assert.ok("ignore" in parseIgnoreFile(ignored, "portsentry.ignore"));
+});
