@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { StartError } from "./config/fault.ts";
+import { droppedOptions } from "./config/version1.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -49,6 +50,12 @@ const DEFAULT_CONFIG_FILE = "/etc/portsentry/portsentry.conf";
  * @throws {StartError} naming the option that is wrong
  */
 export function parseArguments(args: readonly string[], version: string): Invocation {
+  const dropped = droppedOptions(args);
+  if (dropped.length > 0) {
+    throw new StartError(
+      dropped.map((message) => ({ where: "portsentry", line: 0, message })),
+    );
+  }
   let printed = "";
   const command = buildCommand(version)
     .exitOverride()

@@ -77,6 +77,16 @@ const FAULTS: [args: string[], fault: RegExp][] = [
     /'-l, --logoutput <output>' argument 'file' is invalid\. Allowed choices are stdout, syslog/,
   ],
   [["-c"], /'-c, --configfile <path>' argument missing/],
+  [
+    ["-tcp"],
+    /^portsentry: option '-tcp' is of portsentry 1: .*--connect to listen on TCP_PORTS.* -D puts/,
+  ],
+  [
+    ["-stcp"],
+    /^portsentry: option '-stcp' .*name the ports in TCP_PORTS: --stealth is the default/,
+  ],
+  [["-D", "-audp"], /^portsentry: option '-audp' .* write a range such as UDP_PORTS="1-1023"/],
+  [["-atcp", "-sudp"], /^portsentry: option '-atcp' .*\nportsentry: option '-sudp' /],
   [["start"], /too many arguments.*start/],
 ];
 

@@ -6,7 +6,8 @@
 import { quote } from "../text.ts";
 import { BlockMode, type Config, defaultConfig } from "./config.ts";
 import type { Fault } from "./fault.ts";
-import { DROPPED_KEYS, KEYS } from "./keys.ts";
+import { KEYS } from "./keys.ts";
+import { doubtfulValue, DROPPED_KEYS } from "./version1.ts";
 
 /** What a config file says. `config` is absent when there are faults. */
 export interface ParsedConfig {
@@ -38,12 +39,14 @@ export function parseConfigFile(text: string, file: string): ParsedConfig {
     if (typeof setting === "string") return void faults.push(at(line, setting));
     const { key, value } = setting;
     const read = KEYS.get(key);
-    if (!read) return void faults.push(at(line, unknownKey(key)));
+    if (!read) return void faults.push(at(line, unknownKey(key, value)));
     const before = lines.get(key);
     if (before !== undefined) {
       warnings.push(at(line, `${key} is set again: its value from line ${before} does not count`));
     }
     lines.set(key, line);
+    const doubt = doubtfulValue(key, value);
+    if (doubt !== undefined) warnings.push(at(line, `${key}: ${doubt}`));
     for (const fault of read(value, config)) faults.push(at(line, `${key}: ${fault}`));
   });
   for (const [key, message] of missing(config, lines)) {
@@ -82,8 +85,8 @@ function parseLine(raw: string): { key: string; value: string } | string | undef
   return { key, value: quoted.slice(1, end) };
 }
 
-function unknownKey(key: string): string {
-  const instead = DROPPED_KEYS.get(key);
+function unknownKey(key: string, value: string): string {
+  const instead = DROPPED_KEYS.get(key)?.(value);
   if (instead) return `${key} is a key of portsentry 1 and not in use any more: ${instead}`;
   const near = [...KEYS.keys()].find((known) =>
     known.startsWith(key) || known === key.toUpperCase().replaceAll("-", "_")

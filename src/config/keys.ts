@@ -30,20 +30,6 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["PORT_BANNER", text((config, banner) => config.portBanner = banner)],
 ]);
 
-/** Keys of portsentry 1 that mean nothing any more, and what to write instead. */
-export const DROPPED_KEYS: ReadonlyMap<string, string> = new Map([
-  ["ADVANCED_PORTS_TCP", 'write the ports to watch, such as TCP_PORTS="1-1023"'],
-  ["ADVANCED_PORTS_UDP", 'write the ports to watch, such as UDP_PORTS="1-1023"'],
-  [
-    "ADVANCED_EXCLUDE_TCP",
-    "leave the line out: ports of running services are not reported, and TCP_PORTS names the rest",
-  ],
-  [
-    "ADVANCED_EXCLUDE_UDP",
-    "leave the line out: ports of running services are not reported, and UDP_PORTS names the rest",
-  ],
-]);
-
 const MOST_SCAN_TRIGGER = 1_000_000;
 
 function ports(set: (config: Config, ports: PortSet) => void): ReadValue {

@@ -98,6 +98,24 @@ Deno.test("parseConfigFile() lets the last of two settings count, and warns", ()
   ]);
 });
 
+const DOUBTFUL: [line: string, warning: RegExp][] = [
+  [
+    'KILL_ROUTE="/sbin/route add $TARGET$ 333.444.555.666"',
+    /^c:2: KILL_ROUTE: 333\.444\.555\.666 is an example and no address: /,
+  ],
+  ['KILL_ROUTE="/sbin/ipchains -s $TARGET$"', /^c:2: KILL_ROUTE: ipchains is gone from Linux: /],
+  ['KILL_HOSTS_DENY="ALL: $TARGET$: twist echo \\%h"', /^c:2: KILL_HOSTS_DENY: .* write "%"/],
+];
+
+for (const [line, warning] of DOUBTFUL) {
+  Deno.test(`parseConfigFile() takes ${line}, and warns`, () => {
+    const { config, warnings } = parseConfigFile(`TCP_PORTS="1"\n${line}`, "c");
+    assert.ok(config);
+    assert.equal(warnings.length, 1);
+    assert.match(formatFault(warnings[0]), warning);
+  });
+}
+
 const FAULTS: [text: string, fault: RegExp][] = [
   ['TCP_PORT="1"', /^portsentry\.conf:2: Unknown key "TCP_PORT": did you mean TCP_PORTS\?$/],
   ['tcp_ports="1"', /:2: Unknown key "tcp_ports": did you mean TCP_PORTS\?$/],
@@ -106,6 +124,15 @@ const FAULTS: [text: string, fault: RegExp][] = [
     'ADVANCED_PORTS_TCP="1024"',
     /:2: ADVANCED_PORTS_TCP is a key of portsentry 1 .* TCP_PORTS="1-1023"/,
   ],
+  [
+    'ADVANCED_PORTS_UDP="200"',
+    /:2: ADVANCED_PORTS_UDP .* leave the line out, or, .* -audp did, write UDP_PORTS="1-199"$/,
+  ],
+  ['ADVANCED_PORTS_TCP="x"', / write TCP_PORTS="1-1023"$/],
+  ['ADVANCED_EXCLUDE_TCP="113,139"', /:2: ADVANCED_EXCLUDE_TCP .* leave the line out: TCP_PORTS/],
+  ['TCP_MODE="tcp"', /:2: TCP_MODE .* leave the line out, and start with --connect/],
+  ['UDP_MODE="audp"', /:2: UDP_MODE .* and write a range such as UDP_PORTS="1-1023"/],
+  ['UDP_MODE=""', /:2: UDP_MODE .* and name the ports in UDP_PORTS$/],
   ["hello", /:2: Cannot parse "hello": write KEY="VALUE"$/],
   ['="1"', /:2: Cannot parse .*: the key before "=" is missing$/],
   ["TCP_PORTS=23", /:2: Cannot parse the value "23" of "TCP_PORTS": write it in double quotes$/],
