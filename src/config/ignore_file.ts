@@ -133,7 +133,9 @@ function parseAddress(text: string): Uint8Array | undefined {
     return Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray());
   }
   if (!text.includes(":") || !ipaddr.IPv6.isValid(text)) return undefined;
-  return Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray());
+  // The library takes ::192.0.2.1 for ::ffff:192.0.2.1; RFC 4291, section 2.5.5, tells them apart.
+  const full = text.replace(/^::(?=\d+\.)/, "0:0:0:0:0:0:");
+  return Uint8Array.from(ipaddr.IPv6.parse(full).toByteArray());
 }
 
 /** An ignore list, or everything that is wrong with its file. */

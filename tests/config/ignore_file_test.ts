@@ -47,6 +47,11 @@ Deno.test("parseNetwork() takes an IPv4-mapped network for the IPv4 one", () => 
   assert.deepEqual(parseNetwork("::ffff:192.0.2.0/120"), parseNetwork("192.0.2.0/24"));
 });
 
+Deno.test("parseNetwork() does not take an IPv4-compatible network for the IPv4 one", () => {
+  assert.deepEqual(parseNetwork("::192.0.2.1"), parseNetwork("::c000:201"));
+  assert.deepEqual(parseNetwork("::0.0.0.0/96"), parseNetwork("::/96"));
+});
+
 const FAULTS: [line: string, fault: RegExp][] = [
   ["192.0.2", /Cannot parse "192\.0\.2": write an IPv4 or IPv6 address or CIDR/],
   ["192.0.2.256", /Cannot parse/],
@@ -86,13 +91,15 @@ Deno.test("parseIgnoreFile() survives any text", () => {
 });
 
 const network4 = fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 }));
-const network6 = fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 }));
+// The library that the search relies on reads `::192.0.2.1` wrongly.
+const ipv6 = fc.ipV6().map((address) => address.replace(/^::(?=\d+\.)/, "0:0:0:0:0:0:"));
+const network6 = fc.tuple(ipv6, fc.integer({ min: 0, max: 128 }));
 
 Deno.test("IgnoreList agrees with a search through all networks", () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof(network4, network6), { minLength: 1, maxLength: 30 }),
-      fc.array(fc.oneof(fc.ipV4(), fc.ipV6()), { minLength: 1, maxLength: 30 }),
+      fc.array(fc.oneof(fc.ipV4(), ipv6), { minLength: 1, maxLength: 30 }),
       (networks, addresses) => {
         const list = ignoreList(
           networks.map(([address, prefix]) => `${address}/${prefix}`).join("\n"),
