@@ -26,7 +26,7 @@ import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
 import { Pipeline } from "./pipeline.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
-import { SHELL } from "./response/command.ts";
+import { CommandRunner, SHELL } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
 import { HOSTS_DENY, HOSTS_DENY_NEW, HostsDeny } from "./response/hosts_deny.ts";
 import { Responder } from "./response/responder.ts";
@@ -79,7 +79,7 @@ export class Watch {
       config,
       blocked: undefined,
       hostsDeny: new HostsDeny(),
-      poller: this.#poller,
+      commands: new CommandRunner(this.#poller),
       log,
     });
     this.#services = options.disableServiceCheck

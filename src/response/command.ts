@@ -33,46 +33,62 @@ export function fillIn(template: string, event: ScanEvent): string {
 /** Undefined when a command has worked, else what it did instead, as the end of a sentence. */
 export type CommandFailure = string | undefined;
 
-/** Runs a shell command, again when it only found a lock held. */
-export async function runCommand(command: string, poller: Poller): Promise<CommandFailure> {
-  const deadline = performance.now() + COMMAND_TIMEOUT_MS;
-  for (let attempt = 0;; attempt++) {
-    const exit = await runOnce(command, poller, deadline - performance.now());
-    if (typeof exit === "string") return exit;
-    if ("status" in exit && exit.status === 0) return undefined;
-    const busy = "status" in exit && exit.status === COMMAND_BUSY_STATUS;
-    const waitMs = COMMAND_BUSY_WAIT_MS * 2 ** attempt * (1 + Math.random());
-    if (!busy || attempt === COMMAND_BUSY_TRIES || performance.now() + waitMs > deadline) {
-      return describeExit(exit);
-    }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-  }
-}
+/** Runs shell commands; all that still run can be ended at once. */
+export class CommandRunner {
+  readonly #poller: Poller;
+  readonly #running = new Set<ChildProcess>();
+  #closed = false;
 
-async function runOnce(
-  command: string,
-  poller: Poller,
-  limitMs: number,
-): Promise<ExitStatus | string> {
-  let child: ChildProcess;
-  try {
-    child = ChildProcess.start({
-      path: SHELL,
-      args: ["-c", command],
-      env: ENVIRONMENT,
-      stdout: "null",
-      stderr: "inherit",
-    }, poller);
-  } catch (error) {
-    if (error instanceof SystemError) return `could not be started: ${error.message}`;
-    throw error;
+  constructor(poller: Poller) {
+    this.#poller = poller;
   }
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill();
-  }, limitMs);
-  const exit = await child.ended;
-  clearTimeout(timer);
-  return late ? `did not end within ${COMMAND_TIMEOUT_MS / 1000} s and was killed` : exit;
+
+  /** Runs a command, again when it only found a lock held. */
+  async run(command: string): Promise<CommandFailure> {
+    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
+    for (let attempt = 0;; attempt++) {
+      const exit = await this.#runOnce(command, deadline - performance.now());
+      if (typeof exit === "string") return exit;
+      if ("status" in exit && exit.status === 0) return undefined;
+      const busy = "status" in exit && exit.status === COMMAND_BUSY_STATUS;
+      const waitMs = COMMAND_BUSY_WAIT_MS * 2 ** attempt * (1 + Math.random());
+      const late = performance.now() + waitMs > deadline;
+      if (!busy || late || attempt === COMMAND_BUSY_TRIES || this.#closed) {
+        return describeExit(exit);
+      }
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  /** Ends what runs: a command that went on alone would do what nobody tells any more. */
+  close(): void {
+    this.#closed = true;
+    for (const child of this.#running) child.kill();
+  }
+
+  async #runOnce(command: string, limitMs: number): Promise<ExitStatus | string> {
+    let child: ChildProcess;
+    try {
+      child = ChildProcess.start({
+        path: SHELL,
+        args: ["-c", command],
+        env: ENVIRONMENT,
+        stdout: "null",
+        stderr: "inherit",
+      }, this.#poller);
+    } catch (error) {
+      if (error instanceof SystemError) return `could not be started: ${error.message}`;
+      throw error;
+    }
+    this.#running.add(child);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill();
+    }, limitMs);
+    const exit = await child.ended;
+    clearTimeout(timer);
+    this.#running.delete(child);
+    return late ? `did not end within ${COMMAND_TIMEOUT_MS / 1000} s and was killed` : exit;
+  }
 }

@@ -4,13 +4,12 @@
  *
  * @module
  */
-import type { Poller } from "../../ffi/epoll.ts";
 import { BlockMode, type Config } from "../config/config.ts";
 import type { ScanEvent } from "../event/scan_event.ts";
 import { COMMANDS_AT_ONCE, RESPONSE_QUEUE, RESPONSE_WAITERS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import type { BlockedSet } from "./blocked_set.ts";
-import { fillIn, runCommand } from "./command.ts";
+import { type CommandRunner, fillIn } from "./command.ts";
 import type { HostsDeny } from "./hosts_deny.ts";
 
 /** What a responder is made of. */
@@ -19,7 +18,7 @@ export interface ResponderParts {
   /** Undefined without BLOCKED_FILE: then nothing is remembered, and every event acts again. */
   blocked: BlockedSet | undefined;
   hostsDeny: HostsDeny;
-  poller: Poller;
+  commands: CommandRunner;
   log: Logger;
 }
 
@@ -78,11 +77,12 @@ export class Responder {
     });
   }
 
-  /** Starts no more responses, and tells the events that wait that nothing has blocked their host. */
+  /** Ends all responses, and tells the events that wait that nothing has blocked their host. */
   close(): void {
     this.#closed = true;
     this.#notRun += this.#queue.length;
     this.#queue.length = 0;
+    this.#parts.commands.close();
     for (const source of [...this.#underWay.keys()]) this.#end(source, "not blocked");
   }
 
@@ -148,9 +148,9 @@ export class Responder {
 
   #runs(key: string, template: string, done: (event: ScanEvent, command: string) => string) {
     return async (event: ScanEvent): Promise<boolean> => {
-      const { log, poller } = this.#parts;
+      const { log, commands } = this.#parts;
       const command = fillIn(template, event);
-      const failure = await runCommand(command, poller);
+      const failure = await commands.run(command);
       if (failure === undefined) log.notice(`attackalert: ${done(event, command)}`);
       else log.error(`${key} for host ${event.source}: the command "${command}" ${failure}`);
       return failure === undefined;

@@ -24,6 +24,10 @@ export interface ProgramOptions {
   env?: Record<string, string>;
   /** Further Deno permissions, such as `--allow-run=/bin/sh`. */
   permissions?: string[];
+  /** Files to put into the program's folder before it starts. */
+  files?: Record<string, Uint8Array>;
+  /** A command that runs the program's, such as one that changes what it sees of the host. */
+  wrapper?: string[];
   /** As on a host that has no libpcap. */
   withoutLibpcap?: boolean;
 }
@@ -78,8 +82,12 @@ export class Program implements AsyncDisposable {
       config += `\nIGNORE_FILE="${folder}/portsentry.ignore"\n`;
     }
     Deno.writeTextFileSync(`${folder}/portsentry.conf`, config);
+    for (const [name, bytes] of Object.entries(options.files ?? {})) {
+      Deno.writeFileSync(`${folder}/${name}`, bytes);
+    }
     const [command, ...args] = [
       ...(options.namespace ? ["ip", "netns", "exec", options.namespace] : []),
+      ...(options.wrapper ?? []),
       ...programCommand(folder, options),
       "-c",
       `${folder}/portsentry.conf`,
