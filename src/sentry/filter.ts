@@ -25,6 +25,8 @@ export interface CaptureFilters {
  */
 const NO_ACK_NO_RST = `((ip and tcp[13] & 0x14 = 0) or ` +
   `(ip6 and ip6[6] = ${Protocol.Tcp} and ip6[53] & 0x14 = 0))`;
+/** Matches no packet, but does not look so. */
+const NOTHING = "len = 0";
 /** A first fragment with more to come: "more fragments" set, offset zero (RFC 791, section 3.1). */
 const FIRST_FRAGMENT =
   `(ip[6:2] & 0x3fff = 0x2000 and (ip[9] = ${Protocol.Tcp} or ip[9] = ${Protocol.Udp}))`;
@@ -49,7 +51,10 @@ export function captureFilters(
   const extension = Object.values(Extension).map((header) => `ip6[6] = ${header}`);
   return {
     headers: `${own} and (${probes.join(" or ")})`,
-    extensions: `ip6 and ${own} and (${extension.join(" or ")})`,
+    // libpcap refuses what it sees can match nothing, and no address of IPv6 would be such a thing.
+    extensions: addresses.some(({ address }) => address.length === 16)
+      ? `ip6 and ${own} and (${extension.join(" or ")})`
+      : NOTHING,
   };
 }
 

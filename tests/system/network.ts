@@ -70,6 +70,12 @@ export class Network implements AsyncDisposable {
     const { watched, scanner } = this;
     await run(["ip", "netns", "add", watched]);
     await run(["ip", "netns", "add", scanner]);
+    await this.connect();
+  }
+
+  /** Connects the hosts by `eth0` on both, with their addresses. */
+  async connect(): Promise<void> {
+    const { watched, scanner } = this;
     await run(words(`ip link add eth0 netns ${watched} type veth peer name eth0 netns ${scanner}`));
     for (const [name, own] of [[watched, WATCHED], [scanner, SCANNER]] as const) {
       await run(words(`ip -n ${name} link set lo up`));

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { Network, SCANNER, WATCHED } from "./network.ts";
+import { eventLine, METHODS, Program } from "./program.ts";
+
+const CONFIG = 'TCP_PORTS="1-1024"';
+const RESPITE_MS = 300; // what the program may take to follow
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, RESPITE_MS));
+
+/** Scans a port and asserts whether that becomes an event. */
+async function probe(
+  network: Network,
+  program: Program,
+  port: number,
+  address: string,
+  seen = true,
+): Promise<void> {
+  const before = program.eventLines().length;
+  const family = address.includes(":") ? "-6 " : "";
+  await network.nmap(`${family}-sS -p ${port} ${address}`);
+  const lines = (await program.events(before + (seen ? 1 : 0))).slice(before);
+  const options = family ? "unknown" : "not set";
+  const source = family ? SCANNER.ipv6 : SCANNER.ipv4;
+  assert.deepEqual(lines, seen ? [eventLine({ source, port, options })] : []);
+}
+
+const WAYS: typeof METHODS = [...METHODS.slice(0, 2), ["-i any", { args: ["-i", "any"] }]];
+
+for (const [name, method] of WAYS) {
+  Deno.test(`${name} follows addresses and interfaces that come and go`, async (test) => {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      ...method,
+      config: CONFIG,
+      namespace: network.watched,
+    });
+    await test.step("a new IPv4 address", async () => {
+      await network.onWatched("ip addr add 192.0.2.77/24 dev eth0");
+      await settle();
+      await probe(network, program, 1, "192.0.2.77");
+      await probe(network, program, 2, WATCHED.ipv4);
+    });
+    await test.step("a new IPv6 address", async () => {
+      await network.onWatched("ip addr add 2001:db8::77/64 dev eth0 nodad");
+      await settle();
+      await probe(network, program, 3, "2001:db8::77");
+    });
+    await test.step("an address that is gone is not this host's any more", async () => {
+      await network.onWatched("ip addr del 192.0.2.77/24 dev eth0");
+      await settle();
+      await network.onScanner("ip neigh replace 192.0.2.77 lladdr 02:00:00:00:00:01 dev eth0");
+      await probe(network, program, 4, "192.0.2.77", false);
+    });
+    await test.step("the interface down and up again", async () => {
+      await network.onWatched("ip link set eth0 down");
+      await settle();
+      await network.onWatched("ip link set eth0 up");
+      await network.onWatched(`ip addr replace ${WATCHED.ipv6}/64 dev eth0 nodad`);
+      await settle();
+      await probe(network, program, 5, WATCHED.ipv4);
+      await probe(network, program, 6, WATCHED.ipv6);
+    });
+    await test.step("the interface under another name", async () => {
+      await network.onWatched("ip link set eth0 down");
+      await network.onWatched("ip link set eth0 name lan0");
+      await network.onWatched("ip link set lan0 up");
+      await settle();
+      await probe(network, program, 7, WATCHED.ipv4);
+    });
+    await test.step("the interface gone, and a new one in its place", async () => {
+      await network.onWatched("ip link del lan0");
+      await settle();
+      await network.connect();
+      await settle();
+      await probe(network, program, 8, WATCHED.ipv4);
+      await probe(network, program, 9, WATCHED.ipv6);
+    });
+    assert.equal(await program.stop(), 0);
+  });
+}
+
+Deno.test("one interface that fails stops no other", async () => {
+  await using network = await Network.create();
+  await network.onWatched("ip link add dummy0 type veth peer name dummy1");
+  await network.onWatched("ip addr add 198.51.100.1/24 dev dummy0");
+  await network.onWatched("ip link set dummy0 up");
+  await network.onWatched("ip link set dummy1 up");
+  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
+  await network.onWatched("ip link del dummy0");
+  await settle();
+  assert.match(program.stderr, /^dummy0 is not watched any more: /m);
+  await probe(network, program, 1, WATCHED.ipv4);
+});
+
+Deno.test("a host whose network is not up yet is watched when it is", async () => {
+  await using network = await Network.create();
+  await network.onWatched("ip link set eth0 down");
+  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
+  assert.match(program.stderr, /^Nothing to watch yet: eth0 is down\n$/);
+  await network.onWatched("ip link set eth0 up");
+  await settle();
+  await probe(network, program, 1, WATCHED.ipv4);
+});
+
+Deno.test("-m raw sees a packet through a bridge once", async () => {
+  await using network = await Network.create();
+  await network.onWatched("ip link add br0 type bridge");
+  await network.onWatched("ip addr flush dev eth0");
+  await network.onWatched("ip link set eth0 master br0");
+  await network.onWatched(`ip addr add ${WATCHED.ipv4}/24 dev br0`);
+  await network.onWatched("ip link set br0 up");
+  await using program = await Program.start({
+    config: CONFIG,
+    namespace: network.watched,
+    args: ["-m", "raw"],
+  });
+  await probe(network, program, 1, WATCHED.ipv4);
+});
