@@ -109,3 +109,36 @@ export const SYSLOG_PENDING_LINES = 20_000;
 
 /** Wait before a logger that took nothing is tried again. */
 export const SYSLOG_RETRY_MS = 50;
+
+/** Text of PORT_BANNER, in bytes: one packet holds it, and a send buffer always has room for it. */
+export const BANNER_BYTES = 1024;
+
+/** Connections that one port may hold until they are accepted; the kernel's somaxconn may be less. */
+export const CONNECTION_BACKLOG = 4096;
+
+/** Connections or datagrams taken from one port before other ports, timers and writes have a turn. */
+export const CONNECTS_PER_TURN = 64;
+
+/** Descriptors that connect mode leaves to everything else: files, libraries, commands it runs. */
+export const OTHER_DESCRIPTORS = 128;
+
+/** Wait before a port is tried again whose connections could not be accepted. */
+export const ACCEPT_RETRY_MS = 100;
+
+/** Connections kept open after their banner, so that it arrives. A flood closes the oldest. */
+export const LINGERING_CONNECTIONS = 256;
+
+/** How long a connection is kept after its banner. */
+export const LINGER_MS = 2000;
+
+/** Input read and thrown away of a connection after its banner. */
+export const LINGER_BYTES = 64 * 1024;
+
+/** Banners that one source gets over UDP in a minute. */
+export const UDP_BANNERS_PER_MINUTE = 64;
+
+/** Places in the table that counts those; sources that meet in one share its banners. */
+export const UDP_BANNER_ENTRIES = 4096;
+
+/** Port ranges that one message names; the rest are counted. */
+export const TOLD_PORT_RANGES = 16;

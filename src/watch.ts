@@ -5,8 +5,8 @@
  */
 import { Poller } from "../ffi/epoll.ts";
 import type { Options } from "./cli.ts";
-import { BlockMode, type Config } from "./config/config.ts";
-import { type Fault, formatFault, StartError } from "./config/fault.ts";
+import type { Config } from "./config/config.ts";
+import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, reason, type Settings } from "./config/load.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
@@ -26,10 +26,12 @@ import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
 import { Pipeline } from "./pipeline.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
-import { CommandRunner, SHELL } from "./response/command.ts";
+import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
-import { HOSTS_DENY, HOSTS_DENY_NEW, HostsDeny } from "./response/hosts_deny.ts";
+import { HostsDeny } from "./response/hosts_deny.ts";
+import { requireResponses } from "./response/requirements.ts";
 import { Responder } from "./response/responder.ts";
+import { ConnectSentry } from "./sentry/connect_sentry.ts";
 import { InterfaceFollower } from "./sentry/interface_follower.ts";
 import { listInterfaces } from "./sentry/interfaces.ts";
 import { PcapMethod } from "./sentry/pcap_method.ts";
@@ -50,8 +52,8 @@ export class Watch {
   readonly #names = new HostNames();
   readonly #responder: Responder;
   readonly #pipeline: Pipeline;
-  readonly #sentry: StealthSentry;
-  readonly #follower: InterfaceFollower;
+  #sentry: StealthSentry | ConnectSentry | undefined;
+  #follower: InterfaceFollower | undefined;
   readonly #losses: LossReport;
   #history: History | undefined;
   #blocked: BlockedSet | undefined;
@@ -82,7 +84,8 @@ export class Watch {
       commands: new CommandRunner(this.#poller),
       log,
     });
-    this.#services = options.disableServiceCheck
+    // In connect mode the service at every port is this program itself.
+    this.#services = options.disableServiceCheck || options.mode === "connect"
       ? undefined
       : openServices((text) => log.verbose(text));
     this.#pipeline = new Pipeline({
@@ -95,12 +98,6 @@ export class Watch {
       mode: options.mode,
       log,
     });
-    this.#sentry = this.#buildSentry(config);
-    // The kernel tells of changes from here on, so that none is missed after the first look.
-    this.#follower = new InterfaceFollower(
-      this.#poller,
-      (interfaces) => this.#sentry.follow(interfaces),
-    );
     this.#losses = new LossReport(log, () => this.#lossyOutputs(), () => this.#lossCounters());
   }
 
@@ -110,7 +107,7 @@ export class Watch {
    * @throws {StartError} with what the user has to mend
    */
   static async start(options: Options, settings: Settings): Promise<Watch> {
-    requirePermissions(settings.config);
+    requireResponses(settings.config);
     const watch = new Watch(options, settings);
     for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
     watch.#openSentry();
@@ -136,12 +133,18 @@ export class Watch {
   reload(): void {
     try {
       const settings = loadSettings(this.#options.configFile);
-      requirePermissions(settings.config);
-      const history = openHistory(settings.config);
-      const { blockedFile } = settings.config;
-      const blocked = blockedFile === this.#settings.config.blockedFile
+      requireResponses(settings.config);
+      const { config } = settings;
+      const blocked = config.blockedFile === this.#settings.config.blockedFile
         ? this.#blocked
-        : this.#openBlocked(blockedFile);
+        : this.#openBlocked(config.blockedFile);
+      const history = openHistory(config);
+      try {
+        this.#watchPorts(config);
+      } catch (error) {
+        history?.close();
+        throw error;
+      }
       this.#apply(settings, history, blocked);
       for (const warning of settings.warnings) this.#log.error(formatFault(warning));
       this.#log.notice("The configuration has been read again");
@@ -167,34 +170,59 @@ export class Watch {
       ignoreFile: config.ignoreFile ?? "",
       history,
     });
-    this.#sentry.watch(config);
   }
 
-  #buildSentry(config: Config): StealthSentry {
+  /** @throws {StartError} when these ports cannot be watched; the old ones are, then */
+  #watchPorts(config: Config): void {
+    if (this.#sentry instanceof ConnectSentry) this.#sentry.watch(config, config.portBanner);
+    else this.#sentry?.watch(config);
+  }
+
+  #openSentry(): void {
+    if (this.#options.mode === "connect") this.#listen();
+    else this.#capture();
+  }
+
+  #listen(): void {
+    const { config } = this.#settings;
+    const { tcpPorts, udpPorts, portBanner } = config;
+    this.#sentry = new ConnectSentry({
+      tcpPorts,
+      udpPorts,
+      banner: portBanner,
+      poller: this.#poller,
+      onPacket: (packet) => this.#pipeline.take(packet),
+      onVerbose: (text) => this.#log.verbose(text),
+      onFailure: (text) => this.#log.error(text),
+    });
+  }
+
+  #capture(): void {
     const log = this.#log;
-    return new StealthSentry({
+    const sentry = new StealthSentry({
       method: this.#options.method === "raw"
         ? new RawMethod((text) => log.verbose(text))
         : new PcapMethod(this.#options.interfaces),
-      ports: config,
+      ports: this.#settings.config,
       poller: this.#poller,
       onPacket: (packet) => this.#pipeline.take(packet),
       onVerbose: (text) => log.verbose(text),
       onFailure: (text) => {
         log.error(text);
-        this.#follower.soon();
+        follower.soon();
       },
     });
-  }
-
-  #openSentry(): void {
+    // The kernel tells of changes from here on, so that none is missed after the first look.
+    const follower = new InterfaceFollower(this.#poller, (interfaces) => sentry.follow(interfaces));
     const interfaces = listInterfaces();
-    const { faults } = this.#sentry.select(interfaces);
+    const { faults } = sentry.select(interfaces);
     if (faults.length > 0) {
       const where = "portsentry: option '-i, --interface <name>'";
       throw new StartError(faults.map((message) => ({ where, line: 0, message })));
     }
-    this.#sentry.start(interfaces);
+    sentry.start(interfaces);
+    this.#sentry = sentry;
+    this.#follower = follower;
   }
 
   async #openFiles(): Promise<void> {
@@ -225,10 +253,10 @@ export class Watch {
   }
 
   async #end(): Promise<void> {
-    this.#follower.close();
-    this.#sentry.drain(LAST_DRAIN_MS);
+    this.#follower?.close();
+    this.#sentry?.drain(LAST_DRAIN_MS);
     this.#losses.tell();
-    this.#sentry.close();
+    this.#sentry?.close();
     await this.#settle();
     this.#log.verbose(this.#summary());
     this.#log.notice("Portsentry is shutting down");
@@ -257,14 +285,15 @@ export class Watch {
   }
 
   *#lossCounters(): Iterable<LossCounter> {
-    yield* this.#sentry.losses();
+    yield* this.#sentry?.losses() ?? [];
     const { notRun } = this.#responder;
     yield { what: "events were not responded to, too many waited", count: notRun };
   }
 
   #summary(): string {
     const { packets, services, events } = this.#pipeline.counters;
-    const rejects = [...this.#sentry.rejects].map(([name, count]) => `, ${count} ${name}`).join("");
+    const rejects = [...this.#sentry?.rejects ?? []].map(([name, count]) => `, ${count} ${name}`)
+      .join("");
     return `${packets} packets, ${services} to services, ${events} events${rejects}`;
   }
 }
@@ -277,40 +306,4 @@ function openHistory({ historyFile }: Config): History | undefined {
     const message = `Cannot write the history file: ${reason(error, historyFile)}`;
     throw new StartError([{ where: historyFile, line: 0, message }]);
   }
-}
-
-/** What the responses will need has to be allowed now, not at the first attack. */
-function requirePermissions(config: Config): void {
-  const modes = [config.blockTcp, config.blockUdp];
-  const blocks = modes.includes(BlockMode.Block);
-  const responds = blocks || modes.includes(BlockMode.RunCommand);
-  const needed: [
-    asked: boolean,
-    key: string,
-    flag: string,
-    descriptor: Deno.PermissionDescriptor,
-  ][] = [
-    [responds && !!config.killRunCmd, "KILL_RUN_CMD", `--allow-run=${SHELL}`, {
-      name: "run",
-      command: SHELL,
-    }],
-    [blocks && !!config.killRoute, "KILL_ROUTE", `--allow-run=${SHELL}`, {
-      name: "run",
-      command: SHELL,
-    }],
-    ...[HOSTS_DENY, HOSTS_DENY_NEW].map((path) =>
-      [blocks && !!config.killHostsDeny, "KILL_HOSTS_DENY", `--allow-read,--allow-write=${path}`, {
-        name: "write",
-        path,
-      }] as [boolean, string, string, Deno.PermissionDescriptor]
-    ),
-  ];
-  const faults: Fault[] = needed.filter(([asked, , , descriptor]) =>
-    asked && Deno.permissions.querySync(descriptor).state !== "granted"
-  ).map(([, key, flag]) => ({
-    where: config.file,
-    line: 0,
-    message: `${key} needs a Deno permission that this run lacks: ${flag}`,
-  }));
-  if (faults.length > 0) throw new StartError(faults);
 }

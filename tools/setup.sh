@@ -17,6 +17,7 @@ missing() {
   case $1 in
     libpcap) [ -n "$(ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 2>/dev/null)" ] || echo libpcap0.8 ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
+    rsyslogd) command -v rsyslogd >/dev/null || echo rsyslog ;;
     man) command -v man >/dev/null || echo man-db ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;

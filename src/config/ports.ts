@@ -32,6 +32,17 @@ export class PortSet {
     return this.ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
   }
 
+  /** The ports of this set that are not in `other`. */
+  without(other: PortSet): PortSet {
+    const rest: PortRange[] = [];
+    for (const { first, last } of this.ranges) {
+      for (let port = first; port <= last; port++) {
+        if (!other.has(port)) rest.push({ first: port, last: port });
+      }
+    }
+    return new PortSet(rest);
+  }
+
   /**
    * At most `most` ranges that hold every port of the set. Where the set has more ranges, those
    * with the fewest foreign ports between them are joined.

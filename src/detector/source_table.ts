@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hashAddress, newHashKey } from "../packet/address_hash.ts";
 
 const WAYS = 8; // entries searched for a source, whatever the table holds
 const ADDRESS_BYTES = 16;
@@ -25,7 +26,7 @@ export class SourceTable {
    * @param entries most sources remembered; a power of two, at least 8
    * @param key two secret words: without them nobody can choose sources that meet in one bucket
    */
-  constructor(entries: number, key = crypto.getRandomValues(new Int32Array(2))) {
+  constructor(entries: number, key = newHashKey()) {
     if (entries < WAYS || (entries & (entries - 1)) !== 0) {
       throw new RangeError(`${entries} entries: must be a power of two, at least ${WAYS}`);
     }
@@ -51,7 +52,7 @@ export class SourceTable {
    */
   count(version: number, address: Uint8Array): number {
     const length = version === 4 ? 4 : ADDRESS_BYTES;
-    const first = (this.#hash(address, length) & (this.#buckets - 1)) * WAYS;
+    const first = (hashAddress(this.#key, address, length) & (this.#buckets - 1)) * WAYS;
     let entry = this.#find(first, version, address, length);
     if (entry < 0) {
       entry = this.#victim(first);
@@ -93,17 +94,5 @@ export class SourceTable {
       }
     }
     return victim;
-  }
-
-  /** Multiply and mix over 32-bit words, after MurmurHash3's finaliser, started with the key. */
-  #hash(address: Uint8Array, length: number): number {
-    let hash = this.#key[0];
-    for (let i = 0; i < length; i += 4) {
-      hash ^= address[i] << 24 | address[i + 1] << 16 | address[i + 2] << 8 | address[i + 3];
-      hash = Math.imul(hash ^ hash >>> 16, 0x85eb_ca6b);
-      hash = Math.imul(hash ^ hash >>> 13, 0xc2b2_ae35) ^ this.#key[1];
-      hash ^= hash >>> 16;
-    }
-    return hash;
   }
 }

@@ -1,0 +1,55 @@
+/**
+ * What the responses of a configuration need of this run: asked at the start, not at the first attack.
+ *
+ * @module
+ */
+import { BlockMode, type Config } from "../config/config.ts";
+import { StartError } from "../config/fault.ts";
+import { SHELL } from "./command.ts";
+import { HOSTS_DENY, HOSTS_DENY_NEW } from "./hosts_deny.ts";
+
+/** A Deno permission, and the key that needs it. */
+interface Requirement {
+  key: string;
+  flag: string;
+  descriptor: Deno.PermissionDescriptor;
+}
+
+const RUN_SHELL = {
+  flag: `--allow-run=${SHELL}`,
+  descriptor: { name: "run", command: SHELL },
+} as const;
+
+/** @throws {StartError} with a line for each permission that this run lacks */
+export function requireResponses(config: Config): void {
+  const lacking = requirements(config).filter(({ descriptor }) =>
+    Deno.permissions.querySync(descriptor).state !== "granted"
+  );
+  if (lacking.length === 0) return;
+  throw new StartError(lacking.map(({ key, flag }) => ({
+    where: config.file,
+    line: 0,
+    message: `${key} needs a Deno permission that this run lacks: ${flag}`,
+  })));
+}
+
+function requirements(config: Config): Requirement[] {
+  const modes = [config.blockTcp, config.blockUdp];
+  const blocks = modes.includes(BlockMode.Block);
+  const runs = blocks || modes.includes(BlockMode.RunCommand);
+  return [
+    ...(runs && config.killRunCmd !== undefined ? [{ key: "KILL_RUN_CMD", ...RUN_SHELL }] : []),
+    ...(blocks && config.killRoute !== undefined ? [{ key: "KILL_ROUTE", ...RUN_SHELL }] : []),
+    ...(blocks && config.killHostsDeny !== undefined ? hostsDeny() : []),
+  ];
+}
+
+function hostsDeny(): Requirement[] {
+  return [HOSTS_DENY, HOSTS_DENY_NEW].flatMap((path) =>
+    (["read", "write"] as const).map((name) => ({
+      key: "KILL_HOSTS_DENY",
+      flag: `--allow-${name}=${path}`,
+      descriptor: { name, path },
+    }))
+  );
+}

@@ -1,0 +1,308 @@
+/**
+ * Connect mode: every watched port is listened on, and whoever comes is a probe.
+ *
+ * @module
+ */
+import { DatagramExchange } from "../../ffi/datagram.ts";
+import type { Poller } from "../../ffi/epoll.ts";
+import { check, libc, SystemError } from "../../ffi/libc.ts";
+import {
+  accept,
+  droppedDatagrams,
+  Family,
+  localAddress,
+  readableNow,
+  sendNow,
+  SocketAddress,
+  widestFamily,
+} from "../../ffi/socket.ts";
+import { StartError } from "../config/fault.ts";
+import { ACCEPT_RETRY_MS, BANNER_BYTES, CONNECTS_PER_TURN } from "../limits.ts";
+import { IpOptions, Packet, Protocol, Reject } from "../packet/packet.ts";
+import { BannerBudget } from "./banner_budget.ts";
+import { LingeringConnections } from "./lingering.ts";
+import type { WatchedPorts } from "./frame_source.ts";
+import { closePorts, type Listener, openPorts, startError } from "./listeners.ts";
+import type { Sentry } from "./sentry.ts";
+
+/** What a sentry is given and whom it tells. */
+export interface ConnectSentryOptions extends WatchedPorts {
+  /** PORT_BANNER: text for whoever comes. */
+  banner: string | undefined;
+  poller: Poller;
+  /**
+   * Takes each connection or datagram as a packet, and says whether its sender gets the banner. The
+   * record is reused as soon as this returns.
+   */
+  onPacket: (packet: Packet) => boolean;
+  /** Takes what `-v` tells. */
+  onVerbose: (text: string) => void;
+  /** Takes what is wrong but lets the others be watched, such as a port that is taken. */
+  onFailure: (text: string) => void;
+}
+
+const EFD_CLOEXEC = 0o2000000; // <sys/eventfd.h>
+
+/** Listens on every port until it is closed. */
+export class ConnectSentry implements Sentry {
+  readonly #options: ConnectSentryOptions;
+  readonly #family = widestFamily();
+  #ports: WatchedPorts;
+  #listeners: Listener[];
+  #banner: Uint8Array<ArrayBuffer> | undefined;
+  #datagrams: DatagramExchange;
+  readonly #lingering: LingeringConnections;
+  readonly #budget = new BannerBudget();
+  readonly #packet = new Packet();
+  readonly #peer = new SocketAddress();
+  readonly #own = new SocketAddress();
+  /** UDP ports that had datagrams since the last {@link losses}: only they can have lost some. */
+  readonly #active = new Set<Listener>();
+  readonly #dropsSeen = new Map<Listener, number>();
+  /** TCP ports whose connections could not be accepted, and are tried again in a moment. */
+  readonly #paused = new Set<Listener>();
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** A descriptor to give up when there is no other; -1 when it has been given up. */
+  #spare = -1;
+  #dropped = 0;
+  /** Whether the last try to accept a connection failed for want of a descriptor. */
+  #short = false;
+  #shortages = 0;
+  #notToThisHost = 0;
+
+  /**
+   * Opens all ports that are free, and tells which are not.
+   *
+   * @throws {StartError} when no port can be had, when the system does not allow as many descriptors
+   * as are needed, or when the banner is too long
+   * @throws {SystemError} when the sockets cannot be waited on
+   */
+  constructor(options: ConnectSentryOptions) {
+    this.#options = options;
+    this.#ports = options;
+    this.#banner = bannerBytes(options.banner);
+    const { listeners, warnings } = openPorts(this.#family, options);
+    if (listeners.length === 0) throw startError(...warnings);
+    this.#listeners = listeners;
+    this.#datagrams = new DatagramExchange(this.#family, this.#banner ?? new Uint8Array(0));
+    this.#lingering = new LingeringConnections(options.poller);
+    try {
+      for (const listener of listeners) this.#watch(listener);
+      this.#spare = check(libc().eventfd(0, EFD_CLOEXEC), "eventfd");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    for (const text of warnings) options.onFailure(text);
+    const only = this.#family === Family.IPv4 ? ", over IPv4 only: this system has no IPv6" : "";
+    options.onVerbose(`Listening on ${listeners.length} ports${only}`);
+  }
+
+  /**
+   * Listens on other ports, or with another banner, from now on; ports that stay are not touched.
+   *
+   * @throws {StartError} when the banner or the number of ports is too much; nothing has changed then
+   */
+  watch(ports: WatchedPorts, banner: string | undefined): void {
+    const bytes = bannerBytes(banner);
+    const stay = (set: Listener) =>
+      (set.protocol === "TCP" ? ports.tcpPorts : ports.udpPorts).has(set.port);
+    const kept = this.#listeners.filter(stay);
+    const added = {
+      tcpPorts: ports.tcpPorts.without(this.#ports.tcpPorts),
+      udpPorts: ports.udpPorts.without(this.#ports.udpPorts),
+    };
+    const { listeners, warnings } = openPorts(this.#family, added, kept.length);
+    const gone = this.#listeners.filter((listener) => !stay(listener));
+    for (const listener of gone) {
+      this.#options.poller.remove(listener.fd);
+      this.#active.delete(listener);
+      this.#paused.delete(listener);
+      this.#dropsSeen.delete(listener);
+    }
+    closePorts(gone);
+    this.#ports = ports;
+    this.#listeners = [...kept, ...listeners];
+    for (const listener of listeners) this.#watch(listener);
+    this.#banner = bytes;
+    this.#datagrams.close();
+    this.#datagrams = new DatagramExchange(this.#family, bytes ?? new Uint8Array(0));
+    for (const text of warnings) this.#options.onFailure(text);
+  }
+
+  /** Datagrams that were no probes so far, by reason. */
+  get rejects(): Map<string, number> {
+    const rejects = new Map<string, number>();
+    if (this.#notToThisHost > 0) rejects.set("broadcast or multicast", this.#notToThisHost);
+    return rejects;
+  }
+
+  /** What was lost, or came late. */
+  *losses(): Iterable<{ what: string; count: number }> {
+    for (const listener of this.#active) {
+      const drops = droppedDatagrams(listener.fd);
+      this.#dropped += (drops - (this.#dropsSeen.get(listener) ?? 0)) >>> 0;
+      if (drops > 0) this.#dropsSeen.set(listener, drops);
+    }
+    this.#active.clear();
+    yield {
+      what: "datagrams were dropped by the kernel, the buffers of their ports were full",
+      count: this.#dropped,
+    };
+    yield {
+      what: "times connections had to wait, no file descriptor was left to accept them",
+      count: this.#shortages,
+    };
+  }
+
+  /** Takes what the kernel still holds, for `limitMs` at most. */
+  drain(limitMs: number): void {
+    const deadline = performance.now() + limitMs;
+    // To try each of 65,535 ports would take a second: accept4(2) makes a socket before it looks.
+    for (const i of readableNow(this.#listeners.map(({ fd }) => fd))) {
+      const listener = this.#listeners[i];
+      let more = true;
+      while (more && performance.now() < deadline) {
+        more = listener.protocol === "TCP"
+          ? this.#acceptSome(listener, false)
+          : this.#receiveSome(listener);
+      }
+    }
+  }
+
+  /** Gives all ports back, and ends all connections. */
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#active.clear();
+    this.#lingering.close();
+    for (const { fd } of this.#listeners) this.#options.poller.remove(fd);
+    closePorts(this.#listeners);
+    this.#datagrams.close();
+    if (this.#spare >= 0) libc().close(this.#spare);
+  }
+
+  #watch(listener: Listener): void {
+    this.#options.poller.add(
+      listener.fd,
+      listener.protocol === "TCP"
+        ? () => this.#acceptSome(listener, true)
+        : () => this.#receiveSome(listener),
+    );
+  }
+
+  /**
+   * Accepts what waits, but leaves the rest for the next turn: others have work too.
+   *
+   * @param ready whether a connection is known to wait
+   * @returns whether there may be more
+   */
+  #acceptSome(listener: Listener, ready: boolean): boolean {
+    for (let turn = 0; turn < CONNECTS_PER_TURN; turn++) {
+      let fd = accept(listener.fd, this.#peer);
+      if (fd < 0 && ready && turn === 0) fd = this.#acceptWithSpare(listener);
+      if (fd < 0) return false;
+      this.#short = false;
+      this.#takeConnection(listener, fd);
+    }
+    return true;
+  }
+
+  /**
+   * A connection waits and cannot be had: this process or the system is out of descriptors. The port
+   * stays ready all the same, so to go on waiting would take all of the CPU, and whoever holds many
+   * connections open elsewhere would have silenced us. The spare descriptor makes room for one. When
+   * even that fails, the port rests for a moment, and the connection waits in the kernel.
+   */
+  #acceptWithSpare(listener: Listener): number {
+    if (this.#spare >= 0) {
+      libc().close(this.#spare);
+      this.#spare = -1;
+      const fd = accept(listener.fd, this.#peer);
+      if (fd >= 0) return fd;
+      this.#refillSpare();
+    }
+    if (!this.#short) this.#shortages++;
+    this.#short = true;
+    this.#paused.add(listener);
+    this.#options.poller.remove(listener.fd);
+    this.#retry ??= setTimeout(() => this.#resume(), ACCEPT_RETRY_MS);
+    return -1;
+  }
+
+  #refillSpare(): void {
+    if (this.#spare < 0) this.#spare = libc().eventfd(0, EFD_CLOEXEC);
+  }
+
+  #resume(): void {
+    this.#retry = undefined;
+    this.#refillSpare();
+    for (const listener of this.#paused) {
+      try {
+        this.#watch(listener);
+        this.#paused.delete(listener);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        this.#retry = setTimeout(() => this.#resume(), ACCEPT_RETRY_MS); // no memory, for now
+        return;
+      }
+    }
+  }
+
+  #takeConnection({ port }: Listener, fd: number): void {
+    const packet = this.#packet;
+    packet.protocol = Protocol.Tcp;
+    if (localAddress(fd, this.#own)) this.#own.copyAddress(packet.destination);
+    else packet.destination.fill(0);
+    const answer = this.#take(this.#peer, port) ? this.#banner : undefined;
+    if (answer) sendNow(fd, answer);
+    // Without a spare descriptor there are none to keep connections open with.
+    if (answer && this.#spare >= 0) this.#lingering.add(fd);
+    else libc().close(fd);
+    this.#refillSpare();
+  }
+
+  /** Receives what waits, like {@link #acceptSome}. */
+  #receiveSome(listener: Listener): boolean {
+    const { fd, port } = listener;
+    const datagrams = this.#datagrams;
+    const packet = this.#packet;
+    this.#active.add(listener);
+    for (let turn = 0; turn < CONNECTS_PER_TURN; turn++) {
+      if (!datagrams.receive(fd)) return false;
+      // The neighbours' DHCP and NetBIOS broadcasts are no probes, and asking all is not scanning us.
+      if (!datagrams.toThisHost) {
+        this.#notToThisHost++;
+        continue;
+      }
+      packet.protocol = Protocol.Udp;
+      packet.destination.set(datagrams.destination);
+      if (!this.#take(datagrams.source, port) || !this.#banner) continue;
+      const { version, source, sourcePort, timeMs } = packet;
+      if (this.#budget.spend(version, source, sourcePort, timeMs)) datagrams.answer(fd);
+    }
+    return true;
+  }
+
+  /** Hands the packet over; its protocol and destination are there already. */
+  #take(source: SocketAddress, port: number): boolean {
+    const packet = this.#packet;
+    packet.reject = Reject.None;
+    packet.version = source.version;
+    source.copyAddress(packet.source);
+    packet.sourcePort = source.port;
+    packet.destinationPort = port;
+    packet.tcpFlags = 0;
+    packet.ipOptions = IpOptions.Unknown;
+    packet.timeMs = Date.now();
+    return this.#options.onPacket(packet);
+  }
+}
+
+/** @throws {StartError} when the banner is too long */
+function bannerBytes(banner: string | undefined): Uint8Array<ArrayBuffer> | undefined {
+  if (banner === undefined) return undefined;
+  const bytes = new TextEncoder().encode(banner);
+  if (bytes.length <= BANNER_BYTES) return bytes;
+  const message = `PORT_BANNER is ${bytes.length} bytes long: write ${BANNER_BYTES} at most`;
+  throw new StartError([{ where: "portsentry", line: 0, message }]);
+}
