@@ -4,7 +4,8 @@
 #   tools/setup.sh [libpcap] [nmap] [ip] …
 #
 # Packages that would start a service, or are only wanted for a file in them, are unpacked into
-# .tools/debian and not installed: fail2ban (it would begin to write firewall rules) and portsentry 1.
+# .tools/debian and not installed: fail2ban (it would begin to write firewall rules), rsyslog (it would
+# become this host's logger) and portsentry 1.
 #
 # Leaves `.tools/deno`, a link to the Deno that everything here runs with.
 set -eu
@@ -17,23 +18,25 @@ missing() {
   case $1 in
     libpcap) [ -n "$(ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 2>/dev/null)" ] || echo libpcap0.8 ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
-    rsyslogd) command -v rsyslogd >/dev/null || echo rsyslog ;;
     man) command -v man >/dev/null || echo man-db ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
-    portsentry-1) ;;
+    portsentry-1 | rsyslogd) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;
   esac
 }
 
-# The package to unpack for a name, when it is not there yet.
+# The packages to unpack for a name, when they are not there yet.
 unpackable() {
   case $1 in
-    fail2ban-regex) package=fail2ban ;;
-    portsentry-1) package=portsentry ;;
+    fail2ban-regex) packages=fail2ban ;;
+    portsentry-1) packages=portsentry ;;
+    rsyslogd) packages="rsyslog libestr0 libfastjson4 liblognorm5" ;;
     *) return ;;
   esac
-  [ -d ".tools/debian/$package" ] || echo "$package"
+  for package in $packages; do
+    [ -d ".tools/debian/$package" ] || echo "$package"
+  done
 }
 
 # Unpacks a Debian package into .tools/debian, without running anything of it.

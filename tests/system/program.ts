@@ -91,7 +91,7 @@ export class Program implements AsyncDisposable {
       ...programCommand(folder, options),
       "-c",
       `${folder}/portsentry.conf`,
-      ...(options.args ?? []),
+      ...(options.args ?? []).map((argument) => argument.replaceAll("FOLDER", folder)),
     ];
     const child = new Deno.Command(command, {
       args,

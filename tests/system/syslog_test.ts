@@ -76,6 +76,9 @@ function privateDevLog(folder: string): string[] {
   return ["unshare", "-m", "sh", "-ec", script, "sh"];
 }
 
+/** Where tools/setup.sh unpacks Debian's packages. */
+const DEBIAN = new URL("../../.tools/debian", import.meta.url).pathname;
+
 /** A real rsyslogd on a socket of the test's own. */
 class Logger implements AsyncDisposable {
   private constructor(readonly folder: string, readonly child: Deno.ChildProcess) {}
@@ -90,8 +93,14 @@ class Logger implements AsyncDisposable {
                 string="%syslogfacility-text%.%syslogseverity-text% %syslogtag%%msg%\\n")
        action(type="omfile" file="${folder}/messages" template="plain")`,
     );
-    const child = new Deno.Command("rsyslogd", {
-      args: ["-n", "-f", `${folder}/rsyslog.conf`, "-i", `${folder}/pid`],
+    const libraries = `usr/lib/${Deno.build.arch}-linux-gnu`;
+    const child = new Deno.Command(`${DEBIAN}/rsyslog/usr/sbin/rsyslogd`, {
+      args: ["-n", "-f", `${folder}/rsyslog.conf`, "-i", `${folder}/pid`]
+        .concat("-M", `${DEBIAN}/rsyslog/${libraries}/rsyslog`),
+      env: {
+        LD_LIBRARY_PATH: ["libestr0", "libfastjson4", "liblognorm5"]
+          .map((name) => `${DEBIAN}/${name}/${libraries}`).join(":"),
+      },
       stdin: "null",
     }).spawn();
     const logger = new Logger(folder, child);
