@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dirname } from "node:path";
+import { openForAppend } from "./append_file.ts";
 import { LineOutput } from "./line_output.ts";
 import { formatLocalTime } from "./local_time.ts";
 
@@ -18,7 +18,7 @@ export class History {
    * @throws {Error} of the file system, when that cannot be done
    */
   constructor(path: string) {
-    this.#file = openForAppend(path);
+    this.#file = openForAppend(path, 0o640);
     this.output = new LineOutput(path, this.#file);
   }
 
@@ -35,16 +35,5 @@ export class History {
   async close(): Promise<void> {
     await this.output.close();
     this.#file.close();
-  }
-}
-
-function openForAppend(path: string): Deno.FsFile {
-  const options = { append: true, create: true, mode: 0o640 };
-  try {
-    return Deno.openSync(path, options);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    Deno.mkdirSync(dirname(path), { recursive: true });
-    return Deno.openSync(path, options);
   }
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { BLOCKED_HOSTS } from "../limits.ts";
+import { openForAppend } from "../log/append_file.ts";
 
 const AF_INET = 2; // <sys/socket.h>
 const AF_INET6 = 10;
@@ -69,7 +70,7 @@ export class BlockedSet {
 
   /**
    * Reads the file and repairs it when its last record was cut short. A file that is not there is
-   * made with the first host.
+   * made with the first host, its folders too.
    *
    * @param onWarning takes what was repaired
    * @throws {NotABlockedFile} when the file holds something else; it is left as it is
@@ -126,7 +127,7 @@ export class BlockedSet {
 
   /** One record is one write; what a full disk took of it is taken back. */
   #append(record: Uint8Array): void {
-    this.#file ??= Deno.openSync(this.path, { append: true, create: true, mode: 0o600 });
+    this.#file ??= openForAppend(this.path, 0o600);
     const written = this.#file.writeSync(record);
     if (written < record.length) {
       this.#file.truncateSync(this.#wholeBytes);

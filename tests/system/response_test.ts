@@ -24,7 +24,7 @@ Deno.test("KILL_ROUTE blocks a host for good: a real route, the alert, the event
     network,
     `BLOCK_TCP="1"
      KILL_ROUTE="ip route add blackhole $TARGET$"
-     BLOCKED_FILE="FOLDER/blocked"`,
+     BLOCKED_FILE="FOLDER/state/blocked"`,
   );
   await network.nmap(syn(23));
   assert.deepEqual(await program.events(1), [
@@ -39,7 +39,7 @@ Deno.test("KILL_ROUTE blocks a host for good: a real route, the alert, the event
   const { stdout } = await network.onWatched("ip route show type blackhole");
   assert.match(stdout, new RegExp(`blackhole ${SCANNER.ipv4}`));
   assert.deepEqual(
-    [...Deno.readFileSync(`${program.folder}/blocked`)],
+    [...Deno.readFileSync(`${program.folder}/state/blocked`)],
     [2, 0, 192, 0, 2, 9],
   );
   // The second time nothing is run: the route is there, so that adding it would fail.

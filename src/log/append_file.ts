@@ -1,0 +1,23 @@
+/**
+ * Files that only grow.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+
+/**
+ * Opens a file for appending, and makes it and its parent folders when they are missing.
+ *
+ * @param mode of a file that is made
+ * @throws {Error} of the file system, when that cannot be done
+ */
+export function openForAppend(path: string, mode: number): Deno.FsFile {
+  const options = { append: true, create: true, mode };
+  try {
+    return Deno.openSync(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(dirname(path), { recursive: true });
+    return Deno.openSync(path, options);
+  }
+}
