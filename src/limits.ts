@@ -51,11 +51,14 @@ export const LAST_DRAIN_MS = 200;
 /** Sources whose events are counted at once. Spoofed sources can fill this, and no more. */
 export const SOURCE_TABLE_ENTRIES = 65_536;
 
-/** Text waiting for one output (in UTF-16 units); what comes on top is dropped and counted. */
-export const OUTPUT_PENDING_CHARACTERS = 16 * 1024 * 1024;
+/** Lines for one output are collected in pieces of this size, and written a piece at a time. */
+export const OUTPUT_CHUNK_BYTES = 128 * 1024;
 
-/** Text given to one write, so that a slow disk has bounded work in flight. */
-export const OUTPUT_WRITE_CHARACTERS = 256 * 1024;
+/** Pieces that may wait for one output: 16 MiB; what comes on top is dropped and counted. */
+export const OUTPUT_CHUNKS = 128;
+
+/** Longest line, in UTF-16 units; more of it is cut off. */
+export const OUTPUT_LINE_CHARACTERS = 16_384;
 
 /** Wait before a failed write is tried again. */
 export const OUTPUT_RETRY_MS = 500;

@@ -6,8 +6,7 @@
 import type { Detector } from "./detector/detector.ts";
 import { Verdict } from "./detector/verdict.ts";
 import { type EventFlags, type Mode, type ScanEvent, scanEvent } from "./event/scan_event.ts";
-import { formatEvent } from "./log/event_line.ts";
-import type { History } from "./log/history.ts";
+import type { EventLog } from "./log/event_log.ts";
 import type { Logger } from "./log/logger.ts";
 import { formatAddress } from "./packet/address.ts";
 import { type Packet, Protocol } from "./packet/packet.ts";
@@ -25,8 +24,7 @@ export interface PipelineParts {
   responder: Responder;
   /** The ignore file's name, for what is said about it. */
   ignoreFile: string;
-  /** Where events are kept; undefined without HISTORY_FILE. */
-  history: History | undefined;
+  eventLog: EventLog;
   mode: Mode;
   log: Logger;
 }
@@ -88,7 +86,7 @@ export class Pipeline {
   /** Tells an event as soon as all of it is known: nearly always at once. */
   #handle(event: ScanEvent): void {
     const { names, responder } = this.#parts;
-    const host = names?.nameOf(event.address, event.source) ?? event.source;
+    const host = names?.nameOf(event.source) ?? event.source;
     const outcome = event.verdict === Verdict.Respond ? responder.respond(event) : undefined;
     if (typeof host === "string" && !(outcome instanceof Promise)) {
       return this.#tell(event, host, outcome);
@@ -101,7 +99,7 @@ export class Pipeline {
   }
 
   #tell(event: ScanEvent, host: string, outcome: Outcome | undefined): void {
-    const { history, log, ignoreFile } = this.#parts;
+    const { eventLog, log, ignoreFile } = this.#parts;
     const { source, destination, verdict } = event;
     if (verdict === Verdict.Ignored) {
       log.verbose(`Host: ${source} found in ignore file ${ignoreFile} aborting actions`);
@@ -110,17 +108,21 @@ export class Pipeline {
     } else if (outcome === "already blocked") {
       log.notice(`attackalert: Host: ${host}/${source} is already blocked Ignoring`);
     }
-    const flags = outcome === undefined ? event.flags : flagsOf(outcome);
-    const line = formatEvent({ ...event, host, flags });
-    log.event(line);
-    history?.append(event.timeMs, line);
+    eventLog.tell(event, host, outcome === undefined ? event.flags : OUTCOME_FLAGS[outcome]);
   }
 }
 
-function flagsOf(outcome: Outcome): EventFlags {
-  const blocked = outcome === "not blocked" ? "false" : "true";
-  return { ignored: "false", triggered: "true", noblock: "false", blocked };
-}
+const BLOCKED: EventFlags = {
+  ignored: "false",
+  triggered: "true",
+  noblock: "false",
+  blocked: "true",
+};
+const OUTCOME_FLAGS: Record<Outcome, EventFlags> = {
+  "already blocked": BLOCKED,
+  "blocked": BLOCKED,
+  "not blocked": { ...BLOCKED, blocked: "false" },
+};
 
 /** The contract's line for a packet to a port that has a service. */
 function serviceText({ version, source, destinationPort }: Packet): string {

@@ -17,6 +17,7 @@ import {
   RESPONSE_CLOSE_MS,
   SOURCE_TABLE_ENTRIES,
 } from "./limits.ts";
+import { EventLog } from "./log/event_log.ts";
 import { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
 import type { LogOutput } from "./log/log_output.ts";
@@ -44,6 +45,7 @@ export class Watch {
   readonly #options: Options;
   #settings: Settings;
   readonly #log: Logger;
+  readonly #eventLog: EventLog;
   readonly #outputs: LogOutput[];
   readonly #stderr: LogOutput;
   readonly #poller = new Poller();
@@ -55,7 +57,6 @@ export class Watch {
   #sentry: StealthSentry | ConnectSentry | undefined;
   #follower: InterfaceFollower | undefined;
   readonly #losses: LossReport;
-  #history: History | undefined;
   #blocked: BlockedSet | undefined;
   #pidFile: PidFile | undefined;
 
@@ -70,13 +71,12 @@ export class Watch {
     const toSyslog = options.logOutputs.includes("syslog");
     this.#stderr = stderr;
     this.#outputs = [...(toStdout ? [stdout] : []), ...(toSyslog ? [syslog] : []), stderr];
-    const log = this.#log = new Logger({
-      ...options,
-      outputs: [
-        new StreamOutput(toStdout ? stdout : undefined, stderr),
-        ...(toSyslog ? [syslog] : []),
-      ],
-    });
+    const outputs = [
+      new StreamOutput(toStdout ? stdout : undefined, stderr),
+      ...(toSyslog ? [syslog] : []),
+    ];
+    const log = this.#log = new Logger({ ...options, outputs });
+    this.#eventLog = new EventLog(outputs);
     this.#responder = new Responder({
       config,
       blocked: undefined,
@@ -94,7 +94,7 @@ export class Watch {
       names: config.resolveHost ? this.#names : undefined,
       responder: this.#responder,
       ignoreFile: config.ignoreFile ?? "",
-      history: undefined,
+      eventLog: this.#eventLog,
       mode: options.mode,
       log,
     });
@@ -159,8 +159,8 @@ export class Watch {
   #apply(settings: Settings, history: History | undefined, blocked: BlockedSet | undefined): void {
     const { config, ignore } = settings;
     this.#settings = settings;
-    this.#history?.close();
-    this.#history = history;
+    this.#eventLog.history?.close();
+    this.#eventLog.history = history;
     if (blocked !== this.#blocked) this.#blocked?.close();
     this.#blocked = blocked;
     this.#responder.reconfigure({ config, blocked });
@@ -168,7 +168,6 @@ export class Watch {
       detector: new Detector(config, ignore, this.#sources, this.#options),
       names: config.resolveHost ? this.#names : undefined,
       ignoreFile: config.ignoreFile ?? "",
-      history,
     });
   }
 
@@ -264,7 +263,7 @@ export class Watch {
     this.#blocked?.close();
     this.#pidFile?.release();
     const others = this.#outputs.filter((output) => output !== this.#stderr);
-    await Promise.all([this.#history?.close(), ...others.map((output) => output.close())]);
+    await Promise.all([this.#eventLog.history?.close(), ...others.map((output) => output.close())]);
     this.#losses.tell();
     await this.#stderr.close();
     this.#poller.close();
@@ -281,7 +280,8 @@ export class Watch {
   }
 
   #lossyOutputs(): LogOutput[] {
-    return this.#history ? [...this.#outputs, this.#history.output] : this.#outputs;
+    const { history } = this.#eventLog;
+    return history ? [...this.#outputs, history.output] : this.#outputs;
   }
 
   *#lossCounters(): Iterable<LossCounter> {

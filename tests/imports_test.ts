@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   // The boundary: where the reused packet becomes an event that stays.
   "src/event": ["src/packet", "src/detector"],
   "src/log": ["ffi", "src/event"],
-  "src/response": ["ffi", "src/event", "src/log", "src/config"],
+  "src/response": ["ffi", "src/event", "src/log", "src/config", "src/packet"],
   "src/daemon": ["ffi"],
 };
 

@@ -5,7 +5,7 @@
  */
 import { Verdict } from "../detector/verdict.ts";
 import { formatAddress } from "../packet/address.ts";
-import { IpOptions, type Packet, Protocol, TcpFlag } from "../packet/packet.ts";
+import { IpOptions, type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
 
 /** How ports are watched. */
 export type Mode = "stealth" | "connect";
@@ -27,12 +27,8 @@ export interface ScanEvent {
   readonly timeMs: number;
   /** How the probe was seen. */
   readonly mode: Mode;
-  /** Source address, 4 or 16 bytes in network order. */
-  readonly address: Uint8Array;
   /** Source address as text. */
   readonly source: string;
-  /** Its reverse-DNS name, or the address. */
-  readonly host: string;
   /** Destination address as text. */
   readonly destination: string;
   readonly protocol: "TCP" | "UDP";
@@ -71,14 +67,11 @@ const IP_OPTIONS = {
 
 /** Copies what is told of a packet out of the reused record. */
 export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEvent {
-  const source = formatAddress(packet.version, packet.source);
   return {
     timeMs: packet.timeMs,
     mode,
-    address: packet.source.slice(0, packet.version === 4 ? 4 : 16),
-    source,
-    host: source,
-    destination: formatAddress(packet.version, packet.destination),
+    source: formatAddress(packet.version, packet.source),
+    destination: destinationOf(packet),
     protocol: packet.protocol === Protocol.Tcp ? "TCP" : "UDP",
     port: packet.destinationPort,
     type: typeOf(packet, mode),
@@ -86,6 +79,19 @@ export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEve
     verdict,
     flags: FLAGS[verdict],
   };
+}
+
+const lastDestination = { version: 0, bytes: new Uint8Array(16), text: "" };
+
+/** Nearly every packet goes to the address the one before went to. */
+function destinationOf({ version, destination }: Packet): string {
+  const last = lastDestination;
+  if (last.version !== version || !sameAddress(version, last.bytes, destination)) {
+    last.version = version;
+    last.bytes.set(destination);
+    last.text = formatAddress(version, destination);
+  }
+  return last.text;
 }
 
 function typeOf(packet: Packet, mode: Mode): string {

@@ -3,12 +3,33 @@
  *
  * @module
  */
-import type { ScanEvent } from "../event/scan_event.ts";
+import type { EventFlags, ScanEvent } from "../event/scan_event.ts";
 
-/** `Scan from: [IP] (HOST) …`, without an end of line. */
-export function formatEvent(event: ScanEvent): string {
-  const { ignored, triggered, noblock, blocked } = event.flags;
-  return `Scan from: [${event.source}] (${event.host}) protocol: [${event.protocol}] ` +
-    `port: [${event.port}] type: [${event.type}] IP opts: [${event.ipOptions}] ` +
-    `ignored: [${ignored}] triggered: [${triggered}] noblock: [${noblock}] blocked: [${blocked}]`;
+/**
+ * `Scan from: [IP] (HOST) …`, without an end of line.
+ *
+ * @param host the source's name, or its address
+ * @param flags what came of the event
+ */
+export function formatEvent(event: ScanEvent, host: string, flags: EventFlags): string {
+  return `Scan from: [${event.source}] (${host}) protocol: [${event.protocol}] ` +
+    `port: [${event.port}${tailOf(event, flags)}`;
+}
+
+let lastTail = "";
+let lastType = "";
+let lastOptions = "";
+let lastFlags: EventFlags | undefined;
+
+/** The part behind the port hardly ever differs from the last event's. */
+function tailOf({ type, ipOptions }: ScanEvent, flags: EventFlags): string {
+  if (type !== lastType || ipOptions !== lastOptions || flags !== lastFlags) {
+    lastType = type;
+    lastOptions = ipOptions;
+    lastFlags = flags;
+    const { ignored, triggered, noblock, blocked } = flags;
+    lastTail = `] type: [${type}] IP opts: [${ipOptions}] ` +
+      `ignored: [${ignored}] triggered: [${triggered}] noblock: [${noblock}] blocked: [${blocked}]`;
+  }
+  return lastTail;
 }

@@ -5,7 +5,6 @@
  */
 import { openForAppend } from "./append_file.ts";
 import { LineOutput } from "./line_output.ts";
-import { formatLocalTime } from "./local_time.ts";
 
 /** An open history file. */
 export class History {
@@ -20,15 +19,6 @@ export class History {
   constructor(path: string) {
     this.#file = openForAppend(path, 0o640);
     this.output = new LineOutput(path, this.#file);
-  }
-
-  /**
-   * Appends an event's line.
-   *
-   * @param timeMs the event's time, in milliseconds since 1970
-   */
-  append(timeMs: number, line: string): void {
-    this.output.line(`${formatLocalTime(timeMs)} ${line}`);
   }
 
   /** Writes what waits, and closes the file. */

@@ -5,10 +5,11 @@
  * @module
  */
 import {
+  OUTPUT_CHUNK_BYTES,
+  OUTPUT_CHUNKS,
   OUTPUT_CLOSE_MS,
-  OUTPUT_PENDING_CHARACTERS,
+  OUTPUT_LINE_CHARACTERS,
   OUTPUT_RETRY_MS,
-  OUTPUT_WRITE_CHARACTERS,
 } from "../limits.ts";
 import type { LogOutput, OutputState } from "./log_output.ts";
 
@@ -18,19 +19,31 @@ export interface LineTarget {
   write(bytes: Uint8Array): Promise<number>;
 }
 
+/** Whole lines in one piece of memory, which is used again when they are written. */
+class Chunk {
+  readonly bytes = new Uint8Array(OUTPUT_CHUNK_BYTES);
+  length = 0;
+  /** How much of it has been written; more may be added behind what is being written now. */
+  written = 0;
+}
+
+const NEWLINE = 0x0a;
+const SPARE_CHUNKS = 2;
+const encoder = new TextEncoder();
+
 /**
  * Collects lines while a write is under way and hands them over in one piece, so that a lone line
  * is written at once and a flood in large batches. A write that fails is tried again from the very
  * byte it stopped at; what does not fit into memory meanwhile is dropped whole and counted.
+ *
+ * Lines are kept as bytes: a backlog of strings would be the garbage collector's to carry around.
  */
 export class LineOutput implements LogOutput {
-  #waiting: string[] = [];
-  #waitingCharacters = 0;
-  #batch: Uint8Array = new Uint8Array(0); // bytes of whole lines, not all of them written yet
-  #batchLines = 0;
+  /** Oldest first; the last one is being filled. */
+  readonly #chunks: Chunk[] = [];
+  readonly #spare: Chunk[] = [];
   #writing: Promise<void> | undefined;
   #closed = false;
-  #dead = false;
   readonly #state: OutputState = { lost: 0, failure: undefined };
 
   /**
@@ -39,20 +52,30 @@ export class LineOutput implements LogOutput {
    */
   constructor(readonly name: string, readonly target: LineTarget) {}
 
-  /** Takes one line, without its end of line. */
-  line(text: string): void {
-    if (this.#closed || this.#dead || this.#waitingCharacters > OUTPUT_PENDING_CHARACTERS) {
-      this.#state.lost++;
-      return;
-    }
-    this.#waiting.push(text);
-    this.#waitingCharacters += text.length + 1;
-    this.#writing ??= this.#drain();
-  }
-
   /** Losses, and the failure that still stands. */
   get state(): Readonly<OutputState> {
     return this.#state;
+  }
+
+  /** Takes one line, without its end of line; one of very many characters is cut. */
+  line(text: string): void {
+    const line = text.length > OUTPUT_LINE_CHARACTERS
+      ? text.slice(0, OUTPUT_LINE_CHARACTERS)
+      : text;
+    const chunk = this.#room(line.length * 3 + 1); // UTF-8 takes three bytes a UTF-16 unit at most
+    if (!chunk) return;
+    chunk.length += encoder.encodeInto(line, chunk.bytes.subarray(chunk.length)).written;
+    chunk.bytes[chunk.length++] = NEWLINE;
+    this.#writing ??= this.#drain();
+  }
+
+  /** Takes one line that is bytes already: those of `bytes` from `start` up to `end`, its newline. */
+  append(bytes: Uint8Array, start: number, end: number): void {
+    const chunk = this.#room(end - start);
+    if (!chunk) return;
+    chunk.bytes.set(bytes.subarray(start, end), chunk.length);
+    chunk.length += end - start;
+    this.#writing ??= this.#drain();
   }
 
   /**
@@ -60,8 +83,6 @@ export class LineOutput implements LogOutput {
    * come later are lost too.
    */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#writing ??= this.#drain();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, OUTPUT_CLOSE_MS);
@@ -71,14 +92,27 @@ export class LineOutput implements LogOutput {
     this.#giveUp();
   }
 
+  /** A chunk with room for `bytes`; undefined, and a line lost, when all are full. */
+  #room(bytes: number): Chunk | undefined {
+    const last = this.#chunks.at(-1);
+    if (last && last.length + bytes <= OUTPUT_CHUNK_BYTES) return last;
+    if (this.#closed || this.#chunks.length >= OUTPUT_CHUNKS) {
+      this.#state.lost++;
+      return undefined;
+    }
+    const chunk = this.#spare.pop() ?? new Chunk();
+    this.#chunks.push(chunk);
+    return chunk;
+  }
+
   async #drain(): Promise<void> {
     // Lines of the same turn of the event loop share the first write.
     await Promise.resolve();
-    while (!this.#dead && this.#fillBatch()) {
+    for (let chunk = this.#chunks[0]; chunk && !this.#closed; chunk = this.#chunks[0]) {
       try {
-        const written = await this.target.write(this.#batch);
-        this.#batch = this.#batch.subarray(written);
+        chunk.written += await this.target.write(chunk.bytes.subarray(chunk.written, chunk.length));
         this.#state.failure = undefined;
+        if (chunk.written === chunk.length) this.#recycle();
       } catch (error) {
         await this.#failed(error);
       }
@@ -86,19 +120,13 @@ export class LineOutput implements LogOutput {
     this.#writing = undefined;
   }
 
-  /** Makes the next batch when the last is through; false when there is nothing to write. */
-  #fillBatch(): boolean {
-    if (this.#batch.length > 0) return true;
-    this.#batchLines = 0;
-    if (this.#waiting.length === 0) return false;
-    const lines = this.#waitingCharacters <= OUTPUT_WRITE_CHARACTERS
-      ? this.#waiting.splice(0)
-      : this.#waiting.splice(0, linesWithin(this.#waiting, OUTPUT_WRITE_CHARACTERS));
-    const text = lines.join("\n") + "\n";
-    this.#waitingCharacters -= text.length;
-    this.#batch = new TextEncoder().encode(text);
-    this.#batchLines = lines.length;
-    return true;
+  /** The first chunk is written: keep its memory for the next lines. */
+  #recycle(): void {
+    const chunk = this.#chunks.shift();
+    if (!chunk || this.#spare.length >= SPARE_CHUNKS) return;
+    chunk.length = 0;
+    chunk.written = 0;
+    this.#spare.push(chunk);
   }
 
   async #failed(error: unknown): Promise<void> {
@@ -109,17 +137,11 @@ export class LineOutput implements LogOutput {
   }
 
   #giveUp(): void {
-    this.#dead = true;
-    this.#state.lost += this.#waiting.length + this.#batchLines;
-    this.#waiting = [];
-    this.#batchLines = 0;
+    this.#closed = true;
+    for (const { bytes, written, length } of this.#chunks) {
+      for (let i = written; i < length; i++) if (bytes[i] === NEWLINE) this.#state.lost++;
+    }
+    this.#chunks.length = 0;
+    this.#spare.length = 0;
   }
-}
-
-/** How many lines from the first make up `characters` at least; one when there is any. */
-function linesWithin(lines: string[], characters: number): number {
-  let sum = 0;
-  let count = 0;
-  while (count < lines.length && sum < characters) sum += lines[count++].length + 1;
-  return count;
 }

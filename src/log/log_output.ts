@@ -22,6 +22,8 @@ export interface LogOutput {
   readonly state: Readonly<OutputState>;
   /** Takes one line, without its end of line. */
   line(text: string, level: Level): void;
+  /** Takes the bytes of one line, its newline included, at the level of events; if it can. */
+  append?(bytes: Uint8Array, start: number, end: number): void;
   /** Writes what waits, within a bounded time. */
   close(): Promise<void>;
 }

@@ -49,11 +49,6 @@ export class Logger {
     });
   }
 
-  /** An event's line: many, fast, and made of nothing that needs escaping. */
-  event(line: string): void {
-    for (const output of this.#outputs) output.line(line, "notice");
-  }
-
   /** Something is wrong, or was lost. */
   error(text: string): void {
     this.#logger.error`${text}`;

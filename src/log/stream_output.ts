@@ -20,6 +20,10 @@ export class StreamOutput implements LogOutput {
     (level === "error" ? this.stderr : this.stdout)?.line(text);
   }
 
+  append(bytes: Uint8Array, start: number, end: number): void {
+    this.stdout?.append(bytes, start, end);
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.stdout?.close(), this.stderr.close()]);
   }

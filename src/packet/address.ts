@@ -15,3 +15,8 @@ export function formatAddress(version: number, bytes: Uint8Array): string {
   if (version === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   return new ipaddr.IPv6([...bytes.subarray(0, 16)]).toRFC5952String();
 }
+
+/** The 4 or 16 bytes of an address that {@link formatAddress} wrote. */
+export function addressBytes(text: string): Uint8Array {
+  return Uint8Array.from(ipaddr.parse(text).toByteArray());
+}

@@ -8,17 +8,15 @@
  */
 import { BLOCKED_HOSTS } from "../limits.ts";
 import { openForAppend } from "../log/append_file.ts";
+import { addressBytes, formatAddress } from "../packet/address.ts";
 
 const AF_INET = 2; // <sys/socket.h>
 const AF_INET6 = 10;
 const FAMILY_BYTES = 2;
 
-/** An address as its bytes, 4 or 16. */
-export type AddressBytes = Uint8Array;
-
 /** What a blocked file holds. */
 export interface ParsedBlockedFile {
-  hosts: AddressBytes[];
+  hosts: Uint8Array[];
   /** Length of the whole records, in bytes: what follows is a record cut short. */
   wholeBytes: number;
 }
@@ -35,7 +33,7 @@ export class NotABlockedFile extends Error {
  */
 export function parseBlockedFile(bytes: Uint8Array): ParsedBlockedFile {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const hosts: AddressBytes[] = [];
+  const hosts: Uint8Array[] = [];
   let offset = 0;
   while (offset + FAMILY_BYTES <= bytes.length) {
     const family = view.getUint16(offset, true); // x86_64 and arm64 are little-endian
@@ -51,7 +49,7 @@ export function parseBlockedFile(bytes: Uint8Array): ParsedBlockedFile {
 }
 
 /** A host's record. */
-export function blockedRecord(address: AddressBytes): Uint8Array<ArrayBuffer> {
+export function blockedRecord(address: Uint8Array): Uint8Array<ArrayBuffer> {
   const record = new Uint8Array(FAMILY_BYTES + address.length);
   const family = address.length === 4 ? AF_INET : AF_INET6;
   new DataView(record.buffer).setUint16(0, family, true);
@@ -81,7 +79,7 @@ export class BlockedSet {
     const bytes = readIfThere(path);
     if (bytes === undefined) return set;
     const { hosts, wholeBytes } = parseBlockedFile(bytes);
-    for (const host of hosts) set.#remember(keyOf(host));
+    for (const host of hosts) set.#remember(formatAddress(host.length === 4 ? 4 : 6, host));
     set.#wholeBytes = wholeBytes;
     if (wholeBytes < bytes.length) {
       Deno.truncateSync(path, wholeBytes);
@@ -94,8 +92,9 @@ export class BlockedSet {
     return this.#hosts.size;
   }
 
-  has(address: AddressBytes): boolean {
-    return this.#hosts.has(keyOf(address));
+  /** @param host an address as the events write it */
+  has(host: string): boolean {
+    return this.#hosts.has(host);
   }
 
   /**
@@ -103,11 +102,10 @@ export class BlockedSet {
    *
    * @throws {Error} of the file system; the host is in the set all the same
    */
-  add(address: AddressBytes): void {
-    const key = keyOf(address);
-    if (this.#hosts.has(key)) return;
-    this.#remember(key);
-    this.#append(blockedRecord(address));
+  add(host: string): void {
+    if (this.#hosts.has(host)) return;
+    this.#remember(host);
+    this.#append(blockedRecord(addressBytes(host)));
   }
 
   close(): void {
@@ -115,14 +113,14 @@ export class BlockedSet {
     this.#file = undefined;
   }
 
-  #remember(key: string): void {
+  #remember(host: string): void {
     if (this.#hosts.size >= BLOCKED_HOSTS) {
       for (const oldest of this.#hosts) {
         this.#hosts.delete(oldest);
         break;
       }
     }
-    this.#hosts.add(key);
+    this.#hosts.add(host);
   }
 
   /** One record is one write; what a full disk took of it is taken back. */
@@ -135,11 +133,6 @@ export class BlockedSet {
     }
     this.#wholeBytes += record.length;
   }
-}
-
-/** Addresses as set members: one character a byte. */
-function keyOf(address: AddressBytes): string {
-  return String.fromCharCode(...address);
 }
 
 function readIfThere(path: string): Uint8Array | undefined {

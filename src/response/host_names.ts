@@ -12,6 +12,7 @@ import {
   RESOLVE_TIMEOUT_MS,
   RESOLVE_WAITERS,
 } from "../limits.ts";
+import { addressBytes } from "../packet/address.ts";
 
 const AF_INET = 2; // <sys/socket.h>
 const AF_INET6 = 10;
@@ -67,21 +68,21 @@ export class HostNames {
   /**
    * The name of a host, at once when it is known.
    *
-   * @param text the address as text, which stands for the name when there is none
+   * @param text the host's address, which stands for the name when there is none
    */
-  nameOf(address: Uint8Array, text: string): string | Promise<string> {
+  nameOf(text: string): string | Promise<string> {
     const known = this.#known.get(text);
     if (known && known.until > performance.now()) return known.name;
     if (this.#waiters >= RESOLVE_WAITERS) return text;
     this.#waiters++;
-    return this.#inTime(this.#ask(address, text), text).finally(() => this.#waiters--);
+    return this.#inTime(this.#ask(text), text).finally(() => this.#waiters--);
   }
 
   /** Events of one host share one question. */
-  #ask(address: Uint8Array, text: string): Promise<string> {
+  #ask(text: string): Promise<string> {
     const asked = this.#asked.get(text);
     if (asked) return asked;
-    const question = this.#place().then(() => this.#resolve(address)).then(
+    const question = this.#place().then(() => this.#resolve(addressBytes(text))).then(
       (name) => (name === undefined ? undefined : harmlessName(name)) ?? text,
       () => text,
     ).then((name) => {

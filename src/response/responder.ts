@@ -61,7 +61,7 @@ export class Responder {
    */
   respond(event: ScanEvent): Outcome | Promise<Outcome> {
     const { blocked } = this.#parts;
-    if (blocked?.has(event.address)) return "already blocked";
+    if (blocked?.has(event.source)) return "already blocked";
     const waiting = this.#underWay.get(event.source);
     const full = waiting ? this.#waiters >= RESPONSE_WAITERS : this.#queue.length >= RESPONSE_QUEUE;
     if (full || this.#closed) {
@@ -116,7 +116,7 @@ export class Responder {
     for (const respond of this.#responses(config, mode)) worked = await respond(event) || worked;
     if (!worked) return false;
     try {
-      blocked?.add(event.address);
+      blocked?.add(event.source);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       log.error(`Cannot add ${event.source} to ${config.blockedFile}: ${text}`);

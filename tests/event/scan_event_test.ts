@@ -66,7 +66,8 @@ const LINES: [name: string, ip: Uint8Array, verdict: Verdict, line: string][] = 
 
 for (const [name, ip, verdict, line] of LINES) {
   Deno.test(`formatEvent() of a probe that is ${name}`, () => {
-    assert.equal(formatEvent(scanEvent(packet(ip), verdict, "stealth")), line);
+    const event = scanEvent(packet(ip), verdict, "stealth");
+    assert.equal(formatEvent(event, event.source, event.flags), line);
   });
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { OUTPUT_PENDING_CHARACTERS } from "../../src/limits.ts";
+import { OUTPUT_CHUNK_BYTES, OUTPUT_CHUNKS, OUTPUT_LINE_CHARACTERS } from "../../src/limits.ts";
 import { LineOutput, type LineTarget } from "../../src/log/line_output.ts";
 
 /** Remembers what it is given; `step` decides how each write ends. */
@@ -56,14 +56,42 @@ Deno.test("LineOutput never waits for a target that hangs, and counts what it dr
   const target = new Recorder(() => new Promise(() => {}));
   const output = new LineOutput("test", target);
   const line = "x".repeat(1023);
-  const lines = OUTPUT_PENDING_CHARACTERS / 1024 + 1000;
-  for (let i = 0; i < lines; i++) output.line(line);
-  const dropped = output.state.lost;
-  assert.ok(dropped >= 998 && dropped <= 1000, `${dropped}`);
+  const fit = OUTPUT_CHUNKS * Math.floor(OUTPUT_CHUNK_BYTES / 1024);
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  for (let i = 0; i < fit + 1000; i++) output.append(bytes, 0, bytes.length);
+  assert.equal(output.state.lost, 1000);
   const start = performance.now();
   await output.close();
   assert.ok(performance.now() - start < 1000);
-  assert.equal(output.state.lost, lines);
+  assert.equal(output.state.lost, fit + 1000);
+});
+
+Deno.test("LineOutput takes text and bytes, and cuts a line that is too long", async () => {
+  const target = new Recorder(whole);
+  const output = new LineOutput("test", target);
+  output.line("é€😀");
+  output.append(new TextEncoder().encode("..abc\n.."), 2, 6);
+  output.line("x".repeat(OUTPUT_LINE_CHARACTERS + 5));
+  await output.close();
+  assert.equal(target.text, `é€😀\nabc\n${"x".repeat(OUTPUT_LINE_CHARACTERS)}\n`);
+});
+
+Deno.test("LineOutput keeps lines that come while a write is under way", async () => {
+  const come: string[] = ["second", "third"];
+  const output: LineOutput = new LineOutput(
+    "test",
+    new Recorder(async (bytes) => {
+      const line = come.shift();
+      if (line) output.line(line);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      written += new TextDecoder().decode(bytes);
+      return bytes.length;
+    }),
+  );
+  let written = "";
+  output.line("first");
+  await output.close();
+  assert.equal(written, "first\nsecond\nthird\n");
 });
 
 Deno.test("LineOutput gives up on a broken pipe at once", async () => {
