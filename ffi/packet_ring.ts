@@ -46,6 +46,9 @@ const SLOT = {
 } as const;
 const STATUS_BYTES = 4n;
 
+// Arm may have read the rest of a header before its status: there it is read again, behind a fence.
+const READS_AHEAD = Deno.build.arch === "aarch64";
+
 /** How much the ring holds. */
 export interface RingOptions {
   /** Size of one packet's slot, in bytes: a multiple of 16 that leaves 80 bytes for its header. */
@@ -72,7 +75,8 @@ export class PacketRing {
   readonly #options: RingOptions;
   readonly #slots: number;
   readonly #ring: bigint;
-  readonly #slotsPerBlock: number;
+  /** Where each slot starts: a block may end with a rest that is none. */
+  readonly #addresses: BigUint64Array;
   #slot = 0;
   #dropped = 0;
   readonly #header = new Uint8Array(SLOT.BYTES);
@@ -86,14 +90,19 @@ export class PacketRing {
    */
   constructor(filter: Uint8Array<ArrayBuffer>, options: RingOptions) {
     this.#options = options;
-    this.#slotsPerBlock = Math.floor(options.blockBytes / options.slotBytes);
-    this.#slots = this.#slotsPerBlock * options.blocks;
+    const slotsPerBlock = Math.floor(options.blockBytes / options.slotBytes);
+    this.#slots = slotsPerBlock * options.blocks;
     // Protocol 0: nothing comes in before the filter and the ring are there.
     const type = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     this.fd = check(this.#libc.socket(AF_PACKET, type, 0), "socket(AF_PACKET)");
     try {
       this.setFilter(filter);
       this.#ring = this.#map();
+      this.#addresses = BigUint64Array.from({ length: this.#slots }, (_, slot) => {
+        const inBlock = slot % slotsPerBlock;
+        const block = (slot - inBlock) / slotsPerBlock;
+        return this.#ring + BigInt(block * options.blockBytes + inBlock * options.slotBytes);
+      });
       const address = new DataView(new ArrayBuffer(SOCKADDR_LL_BYTES));
       address.setUint16(0, AF_PACKET, true);
       address.setUint16(2, ETH_P_ALL);
@@ -134,24 +143,26 @@ export class PacketRing {
    */
   next(frame: Uint8Array<ArrayBuffer>): number {
     for (;;) {
-      const slot = this.#slotAddress();
+      const slot = this.#addresses[this.#slot];
       this.#libc.copy_in(this.#header, slot, BigInt(SLOT.BYTES));
       const status = this.#view.getUint32(SLOT.STATUS, true);
       if ((status & TP_STATUS_USER) === 0) return -1;
-      // A processor that reads ahead may have read the rest before the status: once more, in order.
-      Atomics.add(this.#fence, 0, 1);
-      this.#libc.copy_in(this.#header, slot, BigInt(SLOT.BYTES));
+      if (READS_AHEAD) {
+        Atomics.add(this.#fence, 0, 1);
+        this.#libc.copy_in(this.#header, slot, BigInt(SLOT.BYTES));
+      }
       const wanted = this.#wanted(status);
       let length = 0;
       if (wanted) {
         length = Math.min(this.#view.getUint32(SLOT.CAPTURED, true), frame.length);
         const start = BigInt(this.#view.getUint16(SLOT.NETWORK, true));
-        this.#libc.copy_in(frame, slot + start, BigInt(length));
+        // As a plain 64-bit sum, which leaves no garbage.
+        this.#libc.copy_in(frame, BigInt.asUintN(64, slot + start), BigInt(length));
         this.timeMs = this.#view.getUint32(SLOT.SECONDS, true) * 1000 +
           Math.floor(this.#view.getUint32(SLOT.NANOSECONDS, true) / 1_000_000);
         this.interfaceIndex = this.#view.getInt32(SLOT.INTERFACE, true);
       }
-      Atomics.add(this.#fence, 0, 1);
+      if (READS_AHEAD) Atomics.add(this.#fence, 0, 1);
       this.#libc.copy_out(slot, this.#free, STATUS_BYTES);
       this.#slot = this.#slot + 1 === this.#slots ? 0 : this.#slot + 1;
       if (wanted) return length;
@@ -173,13 +184,6 @@ export class PacketRing {
   close(): void {
     this.#libc.munmap(this.#ring, BigInt(this.#options.blockBytes * this.#options.blocks));
     this.#libc.close(this.fd);
-  }
-
-  #slotAddress(): bigint {
-    const block = Math.floor(this.#slot / this.#slotsPerBlock);
-    const inBlock = this.#slot % this.#slotsPerBlock;
-    const offset = block * this.#options.blockBytes + inBlock * this.#options.slotBytes;
-    return BigInt.asUintN(64, this.#ring + BigInt(offset)); // a plain 64-bit sum, without garbage
   }
 
   /** An IP packet for this host that no other interface will bring. */

@@ -16,7 +16,7 @@ export const HEADER_SNAPSHOT_BYTES = 160;
 export const FULL_SNAPSHOT_BYTES = 65_575; // IPv6 header, largest payload, and the link header
 
 /** Kernel memory for the headers-only rings of all interfaces together. */
-export const HEADER_RINGS_BYTES = 16 * 1024 * 1024;
+export const HEADER_RINGS_BYTES = 8 * 1024 * 1024;
 
 /** Least kernel memory for one interface's ring, however many interfaces there are. */
 export const LEAST_RING_BYTES = 512 * 1024;
@@ -59,6 +59,9 @@ export const OUTPUT_CHUNKS = 128;
 
 /** Longest line, in UTF-16 units; more of it is cut off. */
 export const OUTPUT_LINE_CHARACTERS = 16_384;
+
+/** How long lines gather in a flood before the next write; a lone line is written at once. */
+export const OUTPUT_GATHER_MS = 5;
 
 /** Wait before a failed write is tried again. */
 export const OUTPUT_RETRY_MS = 500;

@@ -8,6 +8,7 @@ import {
   OUTPUT_CHUNK_BYTES,
   OUTPUT_CHUNKS,
   OUTPUT_CLOSE_MS,
+  OUTPUT_GATHER_MS,
   OUTPUT_LINE_CHARACTERS,
   OUTPUT_RETRY_MS,
 } from "../limits.ts";
@@ -113,11 +114,18 @@ export class LineOutput implements LogOutput {
         chunk.written += await this.target.write(chunk.bytes.subarray(chunk.written, chunk.length));
         this.#state.failure = undefined;
         if (chunk.written === chunk.length) this.#recycle();
+        else await this.#gather(chunk);
       } catch (error) {
         await this.#failed(error);
       }
     }
     this.#writing = undefined;
+  }
+
+  /** Lines that came while others were written are more than one, or soon will be. */
+  async #gather({ written, length }: Chunk): Promise<void> {
+    if (this.#closed || length - written >= OUTPUT_CHUNK_BYTES / 2) return;
+    await new Promise((resolve) => setTimeout(resolve, OUTPUT_GATHER_MS));
   }
 
   /** The first chunk is written: keep its memory for the next lines. */

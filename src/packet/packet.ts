@@ -77,6 +77,8 @@ export class Packet {
   interfaceIndex = 0;
   /** When it was captured, in milliseconds since 1970. */
   timeMs = 0;
+  /** When it was read, on a clock that nobody sets: performance.now() of its batch. */
+  readMs = 0;
 }
 
 /** Whether two addresses of the same IP version are the same. */

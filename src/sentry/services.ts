@@ -42,16 +42,13 @@ const KEY_BYTES = 20; // address (16), port (2), protocol, version
  */
 export class DiagnosedServices implements Services {
   readonly #diagnosis: SocketDiagnosis;
-  readonly #now: () => number;
   readonly #key = new Uint8Array(KEY_BYTES);
   readonly #keys = new Uint8Array(SERVICE_CACHE_ENTRIES * KEY_BYTES);
   readonly #answers = new Uint8Array(SERVICE_CACHE_ENTRIES);
   readonly #goodUntil = new Float64Array(SERVICE_CACHE_ENTRIES);
 
-  /** @param now a clock in milliseconds that nobody sets */
-  constructor(diagnosis: SocketDiagnosis, now = () => performance.now()) {
+  constructor(diagnosis: SocketDiagnosis) {
     this.#diagnosis = diagnosis;
-    this.#now = now;
   }
 
   has(packet: Packet): boolean {
@@ -66,12 +63,13 @@ export class DiagnosedServices implements Services {
   /** A listening TCP socket or an unconnected UDP one: the same answer for every source. */
   #unconnected(packet: Packet): boolean {
     const entry = this.#entryOf(packet);
-    const now = this.#now();
-    if (this.#goodUntil[entry] > now && this.#isKey(entry)) return this.#answers[entry] === 1;
+    if (this.#goodUntil[entry] > packet.readMs && this.#isKey(entry)) {
+      return this.#answers[entry] === 1;
+    }
     const answer = this.#ask(packet, NO_ADDRESS, 0);
     this.#keys.set(this.#key, entry * KEY_BYTES);
     this.#answers[entry] = answer ? 1 : 0;
-    this.#goodUntil[entry] = now + SERVICE_CACHE_MS;
+    this.#goodUntil[entry] = packet.readMs + SERVICE_CACHE_MS;
     return answer;
   }
 
@@ -117,10 +115,9 @@ export class ListedServices implements Services {
   #goodUntil = -Infinity;
 
   has(packet: Packet): boolean {
-    const now = performance.now();
-    if (now >= this.#goodUntil) {
+    if (packet.readMs >= this.#goodUntil) {
       this.#sockets = new LocalSockets(["tcp", "tcp6", "udp", "udp6"].flatMap(readTable));
-      this.#goodUntil = now + SERVICE_CACHE_MS;
+      this.#goodUntil = packet.readMs + SERVICE_CACHE_MS;
     }
     return this.#sockets.takes(packet);
   }

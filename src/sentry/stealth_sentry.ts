@@ -172,6 +172,7 @@ export class StealthSentry implements Sentry {
    */
   #drain(key: string, source: FrameSource): boolean {
     const packet = this.#packet;
+    packet.readMs = performance.now();
     for (let turn = 0; turn < FRAMES_PER_TURN; turn++) {
       const length = this.#next(key, source);
       if (length < 0) return false;
