@@ -25,12 +25,10 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
-  posix_spawn_file_actions_destroy: { parameters: ["usize"], result: "i32" },
   posix_spawnattr_init: { parameters: ["usize"], result: "i32" },
   posix_spawnattr_setflags: { parameters: ["usize", "i16"], result: "i32" }, // attr, short flags
   posix_spawnattr_setsigdefault: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
   posix_spawnattr_setsigmask: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
-  posix_spawnattr_destroy: { parameters: ["usize"], result: "i32" },
   sigfillset: { parameters: ["buffer"], result: "i32" }, // sigset_t *
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t, int *status, int options
   kill: { parameters: ["i32", "i32"], result: "i32" }, // pid_t, int signal
@@ -55,16 +53,13 @@ function spawnLibrary(): Spawn {
   return opened ??= openLibrary("libc", SYMBOLS).symbols;
 }
 
-/** What a child process is started with. */
-export interface SpawnOptions {
-  /** The program's path, and its arguments after its own name. */
-  path: string;
-  args: readonly string[];
-  /** Its whole environment, as `NAME=value`. */
+/** What child processes are given. */
+export interface LaunchOptions {
+  /** The whole environment, as `NAME=value`. */
   env: readonly string[];
-  /** Descriptors it has besides 0 to 2, as they are numbered there from 3 on. */
+  /** Descriptors they have besides 0 to 2, as they are numbered there from 3 on. */
   descriptors?: readonly number[];
-  /** Where its standard output and error go: to ours, or nowhere. */
+  /** Where standard output and error go: to ours, or nowhere. */
   stdout: "null" | "inherit";
   stderr: "null" | "inherit";
 }
@@ -73,23 +68,60 @@ export interface SpawnOptions {
 export type ExitStatus = { status: number } | { signal: number };
 
 /** A running child process. */
-export class ChildProcess {
+export interface ChildProcess {
   /** Resolves when the process has ended. */
   readonly ended: Promise<ExitStatus>;
+  /** Ends the process and all of its group that is left. */
+  kill(): void;
+}
 
-  private constructor(readonly pid: number, ended: Promise<ExitStatus>) {
-    this.ended = ended;
+/** Starts processes alike; what can be prepared is prepared once, and kept. */
+export class Launcher {
+  readonly #lib = spawnLibrary();
+  readonly #actions: bigint;
+  readonly #attributes: bigint;
+  readonly #environment: bigint;
+
+  constructor(options: LaunchOptions) {
+    this.#actions = fileActions(options);
+    this.#attributes = spawnAttributes();
+    this.#environment = stringArray(options.env);
   }
 
   /**
-   * Starts a process in a session of its own, with signals as a shell would give them.
+   * Starts a process in a session of its own, with signals as a shell would give them, and forgets
+   * it: for one that is to outlive this one.
+   *
+   * @param path the program's file
+   * @param args its arguments after its own name
+   * @returns its process id
+   * @throws {SystemError} when it cannot be started
+   */
+  spawn(path: string, args: readonly string[]): number {
+    const pid = new Int32Array(1);
+    const argv = stringArray([path, ...args]);
+    // The result is the error itself: errno is not set.
+    const error = this.#lib.posix_spawn(
+      pid,
+      toCString(path),
+      this.#actions,
+      this.#attributes,
+      argv,
+      this.#environment,
+    );
+    libc().free(argv);
+    if (error !== 0) throw new SystemError(`Cannot run ${path}`, error);
+    return pid[0];
+  }
+
+  /**
+   * Starts a process like {@link spawn}, and watches it.
    *
    * @throws {SystemError} when it cannot be started
    */
-  static start(options: SpawnOptions, poller: Poller): ChildProcess {
-    const pid = spawn(options);
-    const { syscall } = spawnLibrary();
-    const pidfd = Number(syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
+  start(path: string, args: readonly string[], poller: Poller): ChildProcess {
+    const pid = this.spawn(path, args);
+    const pidfd = Number(this.#lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
     if (pidfd < 0) {
       killGroup(pid);
       reap(pid, 0);
@@ -104,44 +136,12 @@ export class ChildProcess {
         resolve(status);
       });
     });
-    return new ChildProcess(pid, ended);
-  }
-
-  /** Ends the process and all of its group that is left. */
-  kill(): void {
-    killGroup(this.pid);
-  }
-}
-
-/**
- * Starts a process in a session of its own and forgets it: for one that is to outlive this one.
- *
- * @returns its process id
- * @throws {SystemError} when it cannot be started
- */
-export function spawn(options: SpawnOptions): number {
-  const lib = spawnLibrary();
-  const pid = new Int32Array(1);
-  const actions = fileActions(options);
-  const attributes = spawnAttributes();
-  const name = options.path.slice(options.path.lastIndexOf("/") + 1);
-  const argv = stringArray([name, ...options.args]);
-  const envp = stringArray(options.env);
-  try {
-    const path = toCString(options.path);
-    // The result is the error itself: errno is not set.
-    const error = lib.posix_spawn(pid, path, actions, attributes, argv, envp);
-    if (error !== 0) throw new SystemError(`Cannot run ${options.path}`, error);
-    return pid[0];
-  } finally {
-    lib.posix_spawn_file_actions_destroy(actions);
-    lib.posix_spawnattr_destroy(attributes);
-    for (const memory of [actions, attributes, argv, envp]) libc().free(memory);
+    return { ended, kill: () => killGroup(pid) };
   }
 }
 
 /** Descriptors of the child: nothing to read, the outputs asked for, and nothing else of ours. */
-function fileActions({ stdout, stderr, descriptors = [] }: SpawnOptions): bigint {
+function fileActions({ stdout, stderr, descriptors = [] }: LaunchOptions): bigint {
   const lib = spawnLibrary();
   const actions = libc().malloc(OBJECT_BYTES);
   const nowhere = toCString("/dev/null");

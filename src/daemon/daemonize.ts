@@ -6,7 +6,7 @@
  */
 import { Poller } from "../../ffi/epoll.ts";
 import { check, libc, readKernelFile } from "../../ffi/libc.ts";
-import { spawn } from "../../ffi/spawn.ts";
+import { Launcher } from "../../ffi/spawn.ts";
 
 const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>
 const READY = "ready\n";
@@ -27,14 +27,13 @@ export async function daemonize(): Promise<string | undefined> {
   check(libc().pipe2(ends, O_CLOEXEC), "pipe2");
   const [readEnd, writeEnd] = ends;
   const args = readKernelFile("/proc/self/cmdline").split("\0").slice(1, -1);
-  spawn({
-    path: Deno.execPath(),
-    args: [...args, `${READY_OPTION}=${READY_DESCRIPTOR}`],
+  const launcher = new Launcher({
     env: readKernelFile("/proc/self/environ").split("\0").filter((entry) => entry !== ""),
     descriptors: [writeEnd],
     stdout: "null",
     stderr: "null",
   });
+  launcher.spawn(Deno.execPath(), [...args, `${READY_OPTION}=${READY_DESCRIPTOR}`]);
   libc().close(writeEnd);
   const answer = await readToEnd(readEnd);
   if (answer === READY) return undefined;

@@ -25,10 +25,11 @@ export class EventLog {
     const time = formatLocalTime(event.timeMs);
     const line = formatEvent(event, host, flags);
     const { written } = encoder.encodeInto(`${time} ${line}\n`, this.#line);
+    // The history first: it is what stays.
+    this.history?.output.append(this.#line, 0, written);
     for (const output of this.outputs) {
       if (output.append) output.append(this.#line, time.length + 1, written);
       else output.line(line, "notice");
     }
-    this.history?.output.append(this.#line, 0, written);
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { SystemError } from "../../ffi/libc.ts";
-import { ChildProcess, describeExit, type ExitStatus } from "../../ffi/spawn.ts";
+import { type ChildProcess, describeExit, type ExitStatus, Launcher } from "../../ffi/spawn.ts";
 import type { ScanEvent } from "../event/scan_event.ts";
 import {
   COMMAND_BUSY_STATUS,
@@ -30,12 +30,23 @@ export function fillIn(template: string, event: ScanEvent): string {
     .replaceAll("$MODE$", event.mode);
 }
 
+/**
+ * The words of a command that means to the shell just what it says: an absolute path, and arguments
+ * without any character that a shell would do something about. Undefined when there is more to it.
+ */
+export function plainWords(command: string): string[] | undefined {
+  return /^\s*\/[\w\/.+-]*(?:[ \t]+[\w\/.:,@%+=-]+)*\s*$/.test(command)
+    ? command.trim().split(/[ \t]+/)
+    : undefined;
+}
+
 /** Undefined when a command has worked, else what it did instead, as the end of a sentence. */
 export type CommandFailure = string | undefined;
 
 /** Runs shell commands; all that still run can be ended at once. */
 export class CommandRunner {
   readonly #poller: Poller;
+  readonly #launcher = new Launcher({ env: ENVIRONMENT, stdout: "null", stderr: "inherit" });
   readonly #running = new Set<ChildProcess>();
   #closed = false;
 
@@ -66,16 +77,24 @@ export class CommandRunner {
     for (const child of this.#running) child.kill();
   }
 
+  /** A shell that would only split words and start a program is left out: it takes half the time. */
+  #start(command: string): ChildProcess {
+    const [path, ...args] = plainWords(command) ?? [];
+    if (path !== undefined) {
+      try {
+        return this.#launcher.start(path, args, this.#poller);
+      } catch (error) {
+        // A script without a first line that names its shell, or nothing at all: the shell's business.
+        if (!(error instanceof SystemError)) throw error;
+      }
+    }
+    return this.#launcher.start(SHELL, ["-c", command], this.#poller);
+  }
+
   async #runOnce(command: string, limitMs: number): Promise<ExitStatus | string> {
     let child: ChildProcess;
     try {
-      child = ChildProcess.start({
-        path: SHELL,
-        args: ["-c", command],
-        env: ENVIRONMENT,
-        stdout: "null",
-        stderr: "inherit",
-      }, this.#poller);
+      child = this.#start(command);
     } catch (error) {
       if (error instanceof SystemError) return `could not be started: ${error.message}`;
       throw error;
