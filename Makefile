@@ -1,13 +1,14 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test ok man fmt clean
+.PHONY: help run demo test ok bench man fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
 	@echo "make demo   see it work: real nmap scans between two network namespaces"
 	@echo "make test   the whole test suite"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
+	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
 	@echo "make man    the manual pages, into dist/man"
 	@echo "make fmt    format the sources"
 	@echo "make clean  remove .tools and dist"
@@ -31,6 +32,11 @@ test:
 ok:
 	@tools/setup.sh $(TEST_TOOLS)
 	@.tools/deno task ok
+
+bench:
+	@tools/setup.sh libpcap ip tcpreplay
+	@.tools/deno bench -A --quiet bench/micro_bench.ts
+	@.tools/deno run -A --quiet bench/run.ts
 
 man:
 	@tools/setup.sh pandoc

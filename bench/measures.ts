@@ -1,0 +1,136 @@
+/**
+ * The measurements, each on a fresh network and a fresh program.
+ *
+ * @module
+ */
+import { Network } from "../tests/system/network.ts";
+import type { ProgramOptions } from "../tests/system/program.ts";
+import { countLines, pause, percentiles, probe, replay, Subject, writeFlood } from "./rig.ts";
+
+type Method = ProgramOptions & { args: string[] };
+
+const WATCH = 'TCP_PORTS="1-1024"\nHISTORY_FILE="FOLDER/history"\n';
+const FLOOD_PACKETS = 200_000;
+const LARGE_FLOOD_PACKETS = 1_000_000;
+const LONE_PROBES = 80;
+const IDLE_MS = 60_000;
+
+/** A measure's name, and what it finds for a way to capture: one or more figures. */
+export type Measure = [names: string[], run: (method: Method) => Promise<string[]>];
+
+export const MEASURES: Measure[] = [
+  [["exec to active", "RSS idle"], start],
+  [["flood of 200,000: in the history", "… told as dropped", "… rate", "… CPU an event"], flood],
+  [["flood of 1,000,000: RSS at most, RSS after"], largeFlood],
+  [["flood at a running service: CPU a packet", "… told as dropped"], serviceFlood],
+  [["lone SYN to history line, median / p95"], loneHistory],
+  [["lone SYN to KILL_ROUTE running, median / p95"], loneCommand],
+  [["lone SYN to event, 10 commands hang, median / p95"], hanging],
+  [["idle CPU over a minute"], idle],
+];
+
+async function start(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  const times: number[] = [];
+  let rss = 0;
+  for (let i = 0; i < 5; i++) {
+    await using subject = await Subject.start(network, WATCH, method);
+    times.push(subject.startMs);
+    await pause(500);
+    rss = Math.max(rss, subject.rssMiB());
+  }
+  return [`${times.sort((a, b) => a - b)[2].toFixed(0)} ms`, `${rss.toFixed(0)} MiB`];
+}
+
+async function flood(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  await using subject = await Subject.start(network, WATCH, method);
+  const file = `${subject.folder}/flood.pcap`;
+  writeFlood(file, FLOOD_PACKETS);
+  const before = subject.cpuMs();
+  const rate = await replay(network, file);
+  await pause(1000);
+  const cpuMs = subject.cpuMs() - before;
+  await subject.stop();
+  const events = await countLines(`${subject.folder}/history`);
+  return [
+    `${(100 * events / FLOOD_PACKETS).toFixed(1)} %`,
+    droppedIn(subject),
+    `${Math.round(rate / 1000)},000/s`,
+    `${(cpuMs * 1000 / events).toFixed(1)} us`,
+  ];
+}
+
+async function largeFlood(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  // A trigger, so that every source is counted, too.
+  await using subject = await Subject.start(network, `${WATCH}SCAN_TRIGGER="2"`, method);
+  const file = `${subject.folder}/flood.pcap`;
+  writeFlood(file, LARGE_FLOOD_PACKETS);
+  let most = 0;
+  const timer = setInterval(() => most = Math.max(most, subject.rssMiB()), 20);
+  await replay(network, file);
+  await pause(2000);
+  clearInterval(timer);
+  return [`${most.toFixed(0)} MiB, ${subject.rssMiB().toFixed(0)} MiB`];
+}
+
+async function serviceFlood(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  await using _service = await network.listen("tcp/0.0.0.0/23");
+  await using subject = await Subject.start(network, WATCH, method);
+  const file = `${subject.folder}/flood.pcap`;
+  writeFlood(file, FLOOD_PACKETS);
+  const before = subject.cpuMs();
+  await replay(network, file);
+  await pause(500);
+  const cpuMs = subject.cpuMs() - before;
+  await subject.stop();
+  return [`${(cpuMs * 1000 / FLOOD_PACKETS).toFixed(1)} us`, droppedIn(subject)];
+}
+
+async function loneHistory(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  await using subject = await Subject.start(network, WATCH, method);
+  return [
+    percentiles(await probe(network, "modify", `${subject.folder}/history`, `${LONE_PROBES}`)),
+  ];
+}
+
+async function loneCommand(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  const config = `${WATCH}BLOCK_TCP="1"\nKILL_ROUTE="echo $TARGET$ > FOLDER/fifo"`;
+  await using subject = await Subject.start(network, config, method);
+  const fifo = `${subject.folder}/fifo`;
+  await network.onWatched(`mkfifo ${fifo}`);
+  return [percentiles(await probe(network, "read", fifo, `${LONE_PROBES}`))];
+}
+
+/** The first ten sources' commands hang; then single SYNs of others come, which are only logged. */
+async function hanging(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  const config = `${WATCH}BLOCK_TCP="1"
+KILL_ROUTE="case $TARGET$ in 11.*) sleep 30 ;; esac"`;
+  await using subject = await Subject.start(network, config, method);
+  const file = `${subject.folder}/flood.pcap`;
+  writeFlood(file, 10);
+  await replay(network, file);
+  await pause(500);
+  return [
+    percentiles(await probe(network, "modify", `${subject.folder}/stdout`, `${LONE_PROBES}`)),
+  ];
+}
+
+async function idle(method: Method): Promise<string[]> {
+  await using network = await Network.create();
+  await using subject = await Subject.start(network, WATCH, method);
+  await pause(2000);
+  const before = subject.cpuMs();
+  await pause(IDLE_MS);
+  return [`${((subject.cpuMs() - before) * 100 / IDLE_MS).toFixed(2)} %`];
+}
+
+function droppedIn(subject: Subject): string {
+  const told = subject.file("stderr").trim();
+  return told === "" ? "none" : told.split("\n").join("; ");
+}

@@ -1,0 +1,70 @@
+/**
+ * The steps of the hot path, alone: `deno bench`.
+ *
+ * @module
+ */
+import { defaultConfig } from "../src/config/config.ts";
+import { parseIgnoreFile } from "../src/config/ignore_file.ts";
+import { PortSet } from "../src/config/ports.ts";
+import { Detector } from "../src/detector/detector.ts";
+import { SourceTable } from "../src/detector/source_table.ts";
+import { Verdict } from "../src/detector/verdict.ts";
+import { scanEvent } from "../src/event/scan_event.ts";
+import { EventLog } from "../src/log/event_log.ts";
+import { LineOutput } from "../src/log/line_output.ts";
+import { decode, LinkType } from "../src/packet/decode.ts";
+import { Packet } from "../src/packet/packet.ts";
+import { bytes, ethernet, extension, ipv4, ipv6, tcp } from "../tests/frames.ts";
+
+const ports = new PortSet([{ first: 1, last: 1024 }]);
+const parsed = parseIgnoreFile(
+  Array.from({ length: 1000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`).join("\n"),
+  "i",
+);
+if (!("ignore" in parsed)) throw new Error("the ignore file is good");
+const config = { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports };
+const counting = new Detector(
+  { ...config, scanTrigger: 2 },
+  parsed.ignore,
+  new SourceTable(65_536),
+  { disableLocalCheck: false },
+);
+const plain = new Detector(config, parsed.ignore, new SourceTable(8), { disableLocalCheck: false });
+
+const packet = new Packet();
+const frame4 = ethernet(ipv4(tcp()));
+const frame6 = ethernet(
+  ipv6(bytes(extension(60), extension(6), tcp()), { nextHeader: 0 }),
+  0x86dd,
+);
+decode(frame4, frame4.length, LinkType.Ethernet, packet);
+let source = 0;
+
+Deno.bench("decode IPv4 TCP", () => {
+  decode(frame4, frame4.length, LinkType.Ethernet, packet);
+});
+Deno.bench("decode IPv6 TCP behind two extension headers", () => {
+  decode(frame6, frame6.length, LinkType.Ethernet, packet);
+});
+Deno.bench("judge, ignore list of 1,000 networks", () => {
+  decode(frame4, frame4.length, LinkType.Ethernet, packet);
+  if (plain.isProbe(packet)) plain.judge(packet);
+});
+Deno.bench("judge, and count a new source each", () => {
+  decode(frame4, frame4.length, LinkType.Ethernet, packet);
+  source++;
+  packet.source[1] = source >> 16;
+  packet.source[2] = source >> 8;
+  packet.source[3] = source;
+  if (counting.isProbe(packet)) counting.judge(packet);
+});
+
+const nowhere = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };
+const log = new EventLog([new LineOutput("nowhere", nowhere)]);
+Deno.bench("make 1,000 events' lines and put them into the batch", async () => {
+  for (let i = 0; i < 1000; i++) {
+    const event = scanEvent(packet, Verdict.LogOnly, "stealth");
+    log.tell(event, event.source, event.flags);
+  }
+  await Promise.resolve();
+});
