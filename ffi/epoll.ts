@@ -31,6 +31,8 @@ export class Poller {
   readonly #wakeup: number;
   readonly #handlers = new Map<number, () => void>();
   #stopped = false;
+  /** Called after each round of handlers: for work that only makes sense when something happened. */
+  onRound: () => void = () => {};
 
   /** @throws {SystemError} when the kernel gives no descriptor */
   constructor() {
@@ -79,6 +81,7 @@ export class Poller {
         const fd = events.getInt32(i * EVENT_BYTES + DATA_OFFSET, true);
         this.#handlers.get(fd)?.();
       }
+      this.onRound();
       if (instantWaits >= INSTANT_WAITS) {
         await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       }

@@ -11,12 +11,7 @@ import { loadSettings, reason, type Settings } from "./config/load.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
-import {
-  LAST_DRAIN_MS,
-  LOSS_REPORT_MS,
-  RESPONSE_CLOSE_MS,
-  SOURCE_TABLE_ENTRIES,
-} from "./limits.ts";
+import { LAST_DRAIN_MS, RESPONSE_CLOSE_MS, SOURCE_TABLE_ENTRIES } from "./limits.ts";
 import { EventLog } from "./log/event_log.ts";
 import { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
@@ -117,10 +112,11 @@ export class Watch {
 
   /** Watches until {@link stop}, and then puts everything in order. */
   async run(): Promise<void> {
-    const timer = setInterval(() => this.#losses.tell(), LOSS_REPORT_MS);
+    this.#poller.onRound = () => this.#losses.soon();
     this.#log.notice("Portsentry is now active and listening.");
+    this.#losses.soon();
     await this.#poller.run();
-    clearInterval(timer);
+    this.#losses.close();
     await this.#end();
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { LogOutput } from "./log_output.ts";
+import { LOSS_REPORT_MS } from "../limits.ts";
 import type { Logger } from "./logger.ts";
 
 /** Something that can lose what it was given. */
@@ -17,6 +18,7 @@ export interface LossCounter {
 /** Compares counters with what was told of them last. */
 export class LossReport {
   readonly #told = new Map<string, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #failures = new Map<LogOutput, string>();
 
   /**
@@ -28,6 +30,21 @@ export class LossReport {
     readonly outputs: () => readonly LogOutput[],
     readonly counters: () => Iterable<LossCounter>,
   ) {}
+
+  /** Tells what happened in a second, when that is over: an idle program does not look. */
+  soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.tell();
+      // What fails now may lose more, or mend, without anything else happening.
+      if (this.#failures.size > 0) this.soon();
+    }, LOSS_REPORT_MS);
+  }
+
+  /** Ends what {@link soon} has begun. */
+  close(): void {
+    clearTimeout(this.#timer);
+  }
 
   /** Tells what happened since the last call. */
   tell(): void {
