@@ -118,8 +118,10 @@ export class StealthSentry implements Sentry {
 
   drain(limitMs: number): void {
     const deadline = performance.now() + limitMs;
-    for (const [key, { sources }] of [...this.#watches]) {
-      for (const { source } of sources) {
+    for (const [key, watch] of [...this.#watches]) {
+      for (const { source } of watch.sources) {
+        // One source that fails takes the others of its target along: they are closed, then.
+        if (!this.#watches.has(key)) break;
         while (this.#drain(key, source) && performance.now() < deadline);
       }
     }

@@ -92,6 +92,18 @@ Deno.test("one interface that fails stops no other", async () => {
   await probe(network, program, 1, WATCHED.ipv4);
 });
 
+Deno.test("an interface that goes in the moment of the end does no harm", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
+  // Both are there when the program goes on: it looks at the signal first, and then at what waits.
+  program.child.kill("SIGSTOP");
+  await network.onWatched("ip link del eth0");
+  program.child.kill("SIGTERM");
+  program.child.kill("SIGCONT");
+  assert.equal(await program.ended(), 0, program.stderr);
+  assert.match(program.stdout, /Portsentry is shutting down\n$/);
+});
+
 Deno.test("a host whose network is not up yet is watched when it is", async () => {
   await using network = await Network.create();
   await network.onWatched("ip link set eth0 down");
