@@ -7,7 +7,7 @@ import { Poller } from "../ffi/epoll.ts";
 import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import { formatFault, StartError } from "./config/fault.ts";
-import { loadSettings, reason, type Settings } from "./config/load.ts";
+import { loadSettings, reason, refuseFifo, type Settings } from "./config/load.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
@@ -240,6 +240,7 @@ export class Watch {
   #openBlocked(path: string | undefined): BlockedSet | undefined {
     if (path === undefined) return undefined;
     try {
+      refuseFifo(path);
       return BlockedSet.open(path, (text) => this.#log.error(text));
     } catch (error) {
       const message = `Cannot use it as BLOCKED_FILE: ${reason(error, path)}`;
@@ -297,6 +298,7 @@ export class Watch {
 function openHistory({ historyFile }: Config): History | undefined {
   if (historyFile === undefined) return undefined;
   try {
+    refuseFifo(historyFile);
     return new History(historyFile);
   } catch (error) {
     const message = `Cannot write the history file: ${reason(error, historyFile)}`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Network, WATCHED } from "./network.ts";
+import { Network, run, WATCHED } from "./network.ts";
 import { Program, programCommand, type ProgramOptions } from "./program.ts";
 
 /** Runs `-D` to its end, which is the parent's. */
@@ -126,6 +126,23 @@ for (const args of [[], ["-m", "raw"], ["--connect"]]) {
     assert.match(program.stderr, /portsentry\.conf:1: TCP_PORTS: Cannot parse port "x"/);
     await scan(61);
     assert.match((await program.events(4))[3], /port: \[61\]/);
+    assert.equal(await program.stop(), 0);
+  });
+}
+
+for (const key of ["HISTORY_FILE", "IGNORE_FILE", "BLOCKED_FILE"]) {
+  Deno.test(`a FIFO as ${key} is refused, and stops nothing`, async () => {
+    await using network = await Network.create();
+    const config = 'TCP_PORTS="1-99"';
+    await using program = await Program.start({ config, namespace: network.watched });
+    await run(["mkfifo", `${program.folder}/fifo`]);
+    const file = `${program.folder}/portsentry.conf`;
+    Deno.writeTextFileSync(file, `${config}\n${key}="${program.folder}/fifo"`);
+    program.child.kill("SIGHUP");
+    await program.until(() => /the old one stays in force/.test(program.stderr), "refused");
+    assert.match(program.stderr, /\/fifo: .*: it is a FIFO: name a file\n/);
+    await network.nmap(`-sS -p 7 ${WATCHED.ipv4}`);
+    await program.events(1);
     assert.equal(await program.stop(), 0);
   });
 }
