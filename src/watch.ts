@@ -169,8 +169,15 @@ export class Watch {
 
   /** @throws {StartError} when these ports cannot be watched; the old ones are, then */
   #watchPorts(config: Config): void {
-    if (this.#sentry instanceof ConnectSentry) this.#sentry.watch(config, config.portBanner);
-    else this.#sentry?.watch(config);
+    try {
+      if (this.#sentry instanceof ConnectSentry) this.#sentry.watch(config, config.portBanner);
+      else this.#sentry?.watch(config);
+    } catch (error) {
+      if (error instanceof StartError) throw error;
+      // The kernel has no memory for the filters or sockets: that is no reason to end.
+      const message = `Cannot watch these ports: ${reason(error, config.file)}`;
+      throw new StartError([{ where: config.file, line: 0, message }]);
+    }
   }
 
   #openSentry(): void {

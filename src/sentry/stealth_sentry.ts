@@ -92,11 +92,18 @@ export class StealthSentry implements Sentry {
     return targets.map((target) => this.#followOne(target, targets.length)).every((good) => good);
   }
 
-  /** Watches other ports from now on. */
+  /**
+   * Watches other ports from now on.
+   *
+   * @throws {Error} of the method, when a filter is refused; the old ports are watched on, then
+   */
   watch(ports: WatchedPorts): void {
-    this.#ports = ports;
-    for (const { target, sources } of this.#watches.values()) {
-      for (const { refilter } of sources) refilter(target, ports);
+    try {
+      this.#refilter(ports);
+      this.#ports = ports;
+    } catch (error) {
+      this.#refilter(this.#ports);
+      throw error;
     }
   }
 
@@ -129,6 +136,12 @@ export class StealthSentry implements Sentry {
 
   close(): void {
     for (const key of [...this.#watches.keys()]) this.#drop(key);
+  }
+
+  #refilter(ports: WatchedPorts): void {
+    for (const { target, sources } of this.#watches.values()) {
+      for (const { refilter } of sources) refilter(target, ports);
+    }
   }
 
   *#sources(): Iterable<FilteredSource> {

@@ -146,3 +146,23 @@ for (const key of ["HISTORY_FILE", "IGNORE_FILE", "BLOCKED_FILE"]) {
     assert.equal(await program.stop(), 0);
   });
 }
+
+Deno.test("a reload whose filter the kernel refuses leaves the old ports watched", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: 'TCP_PORTS="7"',
+    args: ["-m", "raw"],
+    namespace: network.watched,
+  });
+  // No memory for more than the filter that is there: net.core.optmem_max is the bound.
+  const bound = "sysctl -w net.core.optmem_max=4096";
+  if ((await network.onWatched(bound, { mayFail: true })).code !== 0) return; // before Linux 6.8
+  const ports = Array.from({ length: 60 }, (_, i) => 7 + 2 * i).join();
+  Deno.writeTextFileSync(`${program.folder}/portsentry.conf`, `TCP_PORTS="${ports}"`);
+  program.child.kill("SIGHUP");
+  await program.until(() => /the old one stays in force/.test(program.stderr), "refused");
+  assert.match(program.stderr, /portsentry\.conf: Cannot watch these ports: .*cannot allocate/i);
+  await network.nmap(`-sS -p 7 ${WATCHED.ipv4}`);
+  await program.events(1);
+  assert.equal(await program.stop(), 0);
+});
