@@ -17,6 +17,7 @@ import {
   widestFamily,
 } from "../../ffi/socket.ts";
 import { StartError } from "../config/fault.ts";
+import { PortSet } from "../config/ports.ts";
 import { ACCEPT_RETRY_MS, BANNER_BYTES, CONNECTS_PER_TURN } from "../limits.ts";
 import { IpOptions, Packet, Protocol, Reject } from "../packet/packet.ts";
 import { BannerBudget } from "./banner_budget.ts";
@@ -47,7 +48,6 @@ const EFD_CLOEXEC = 0o2000000; // <sys/eventfd.h>
 export class ConnectSentry implements Sentry {
   readonly #options: ConnectSentryOptions;
   readonly #family = widestFamily();
-  #ports: WatchedPorts;
   #listeners: Listener[];
   #banner: Uint8Array<ArrayBuffer> | undefined;
   #datagrams: DatagramExchange;
@@ -79,7 +79,6 @@ export class ConnectSentry implements Sentry {
    */
   constructor(options: ConnectSentryOptions) {
     this.#options = options;
-    this.#ports = options;
     this.#banner = bannerBytes(options.banner);
     const { listeners, warnings } = openPorts(this.#family, options);
     if (listeners.length === 0) throw startError(...warnings);
@@ -108,9 +107,10 @@ export class ConnectSentry implements Sentry {
     const stay = (set: Listener) =>
       (set.protocol === "TCP" ? ports.tcpPorts : ports.udpPorts).has(set.port);
     const kept = this.#listeners.filter(stay);
+    // Ports that were taken before are tried again.
     const added = {
-      tcpPorts: ports.tcpPorts.without(this.#ports.tcpPorts),
-      udpPorts: ports.udpPorts.without(this.#ports.udpPorts),
+      tcpPorts: ports.tcpPorts.without(portsOf(kept, "TCP")),
+      udpPorts: ports.udpPorts.without(portsOf(kept, "UDP")),
     };
     const { listeners, warnings } = openPorts(this.#family, added, kept.length);
     const gone = this.#listeners.filter((listener) => !stay(listener));
@@ -121,7 +121,6 @@ export class ConnectSentry implements Sentry {
       this.#dropsSeen.delete(listener);
     }
     closePorts(gone);
-    this.#ports = ports;
     this.#listeners = [...kept, ...listeners];
     for (const listener of listeners) this.#watch(listener);
     this.#banner = bytes;
@@ -296,6 +295,13 @@ export class ConnectSentry implements Sentry {
     packet.timeMs = Date.now();
     return this.#options.onPacket(packet);
   }
+}
+
+function portsOf(listeners: readonly Listener[], wanted: Listener["protocol"]): PortSet {
+  return new PortSet(
+    listeners.filter(({ protocol }) => protocol === wanted)
+      .map(({ port }) => ({ first: port, last: port })),
+  );
 }
 
 /** @throws {StartError} when the banner is too long */

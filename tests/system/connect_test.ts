@@ -234,6 +234,15 @@ Deno.test("a port that is taken is told and left out", async (test) => {
     );
     assert.throws(() => third.file("history"));
   });
+  await test.step("a reload tries it again", async () => {
+    await using fourth = await connectMode(network, { config: 'TCP_PORTS="23,27"' });
+    assert.match(fourth.stderr, /^Not watching TCP port 23: /);
+    assert.equal(await first.stop(), 0);
+    fourth.child.kill("SIGHUP");
+    await fourth.until(() => fourth.stdout.includes("has been read again"), "reloaded");
+    await network.nmap(`-sT -p 23 ${WATCHED.ipv4}`);
+    assert.deepEqual(await fourth.events(1), [connectLine({ source: SCANNER.ipv4, port: 23 })]);
+  });
   await test.step("connections of a former run do not keep their ports", async () => {
     const options = { config: `TCP_PORTS="4000"\nPORT_BANNER="${BANNER}"` };
     {
