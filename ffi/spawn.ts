@@ -30,6 +30,8 @@ const SYMBOLS = {
   posix_spawnattr_setsigdefault: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
   posix_spawnattr_setsigmask: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
   sigfillset: { parameters: ["buffer"], result: "i32" }, // sigset_t *
+  sigaction: { parameters: ["i32", "usize", "buffer"], result: "i32" }, // int signum, const struct sigaction *act, *oldact
+  signal: { parameters: ["i32", "usize"], result: "usize" }, // int signum, sighandler_t handler
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t, int *status, int options
   kill: { parameters: ["i32", "i32"], result: "i32" }, // pid_t, int signal
   syscall: { parameters: ["i64", "i64", "i64"], result: "i64" }, // long number, …
@@ -46,11 +48,26 @@ const O_RDWR = 2;
 const SYS_PIDFD_OPEN = 434n; // the same number everywhere
 const WNOHANG = 1;
 const SIGKILL = 9;
+const SIGCHLD = 17;
+const SIGACTION_BYTES = 152; // struct sigaction, which begins with the handler
+const SIG_DFL = 0n;
+const SIG_IGN = 1n;
 
 let opened: Spawn | undefined;
 
 function spawnLibrary(): Spawn {
-  return opened ??= openLibrary("libc", SYMBOLS).symbols;
+  return opened ??= keepStatuses(openLibrary("libc", SYMBOLS).symbols);
+}
+
+/**
+ * Whoever started this process may have left SIGCHLD ignored, which lasts through execve(2): then
+ * the kernel throws the exit statuses of all children away. A handler of the runtime's own stays.
+ */
+function keepStatuses(lib: Spawn): Spawn {
+  const action = new BigUint64Array(SIGACTION_BYTES / 8);
+  lib.sigaction(SIGCHLD, 0n, action);
+  if (action[0] === SIG_IGN) lib.signal(SIGCHLD, SIG_DFL);
+  return lib;
 }
 
 /** What child processes are given. */
@@ -66,6 +83,9 @@ export interface LaunchOptions {
 
 /** How a child process ended: its exit status, or the signal that ended it. */
 export type ExitStatus = { status: number } | { signal: number };
+
+/** Of a child that has ended, and nobody can say how: no success. */
+const UNKNOWN: ExitStatus = { status: -1 };
 
 /** A running child process. */
 export interface ChildProcess {
@@ -195,7 +215,9 @@ function killGroup(pid: number): void {
 /** The status of an ended child; undefined while it runs. */
 function reap(pid: number, options: number): ExitStatus | undefined {
   const raw = new Int32Array(1);
-  if (spawnLibrary().waitpid(pid, raw, options) !== pid) return undefined;
+  const ended = spawnLibrary().waitpid(pid, raw, options);
+  if (ended === 0) return undefined;
+  if (ended < 0) return UNKNOWN; // somebody else has waited for it
   const signal = raw[0] & 0x7f; // WTERMSIG, <bits/waitstatus.h>
   return signal === 0 ? { status: raw[0] >> 8 & 0xff } : { signal };
 }

@@ -7,6 +7,10 @@ const RUN = ["--allow-run=/bin/sh"];
 const BLOCKED = ["false", "true", "false", "true"];
 const NOT_BLOCKED = ["false", "true", "false", "false"];
 
+/** Runs the rest of its command line, as a supervisor does that wants no zombies. */
+const IGNORE_SIGCHLD = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); " +
+  "os.execvp(sys.argv[1], sys.argv[1:])";
+
 function start(network: Network, config: string, options: ProgramOptions = {}): Promise<Program> {
   return Program.start({
     config: PORTS + config,
@@ -193,6 +197,17 @@ Deno.test("a command that hangs holds up no other source's event, and its own so
   ]);
   assert.equal((await program.events(21)).length, 21);
   assert.equal(program.file("acts"), "192.0.2.9\n192.0.2.10\n");
+});
+
+Deno.test("commands work for a program that was started with SIGCHLD ignored", async () => {
+  await using network = await Network.create();
+  await using program = await start(network, 'BLOCK_TCP="2"\nKILL_RUN_CMD="exit 0"', {
+    wrapper: ["python3", "-c", IGNORE_SIGCHLD],
+  });
+  await network.nmap(syn(23));
+  assert.deepEqual(await program.events(1), [
+    eventLine({ source: SCANNER.ipv4, port: 23, flags: BLOCKED }),
+  ]);
 });
 
 Deno.test("at the end a response that hangs is not waited for, and its event is told as it is", async () => {
