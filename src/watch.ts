@@ -277,6 +277,7 @@ export class Watch {
   async #settle(): Promise<void> {
     const polling = this.#poller.run();
     await this.#pipeline.settle(RESPONSE_CLOSE_MS);
+    this.#names.close();
     this.#responder.close();
     await this.#pipeline.settle(RESPONSE_CLOSE_MS);
     this.#poller.stop();

@@ -58,8 +58,10 @@ export class HostNames {
   readonly #known = new Map<string, { name: string; until: number }>();
   readonly #asked = new Map<string, Promise<string>>();
   readonly #queue: (() => void)[] = [];
+  /** What each event that waits does when it is to wait no longer. */
+  readonly #waiting = new Set<() => void>();
   #active = 0;
-  #waiters = 0;
+  #closed = false;
 
   constructor(resolve: Resolve = getNameInfo) {
     this.#resolve = resolve;
@@ -73,35 +75,55 @@ export class HostNames {
   nameOf(text: string): string | Promise<string> {
     const known = this.#known.get(text);
     if (known && known.until > performance.now()) return known.name;
-    if (this.#waiters >= RESOLVE_WAITERS) return text;
-    this.#waiters++;
-    return this.#inTime(this.#ask(text), text).finally(() => this.#waiters--);
+    if (this.#closed || this.#waiting.size >= RESOLVE_WAITERS) return text;
+    // Questions outlive the events that wait for them, so they have a bound of their own.
+    if (!this.#asked.has(text) && this.#asked.size >= RESOLVE_WAITERS) return text;
+    return this.#inTime(this.#ask(text), text);
+  }
+
+  /** Questions that wait or are under way: each may take the resolver's time, not the events'. */
+  get questions(): number {
+    return this.#asked.size;
+  }
+
+  /** Gives every event that waits its address, and asks no more. */
+  close(): void {
+    this.#closed = true;
+    for (const giveUp of this.#waiting) giveUp();
   }
 
   /** Events of one host share one question. */
   #ask(text: string): Promise<string> {
     const asked = this.#asked.get(text);
     if (asked) return asked;
-    const question = this.#place().then(() => this.#resolve(addressBytes(text))).then(
-      (name) => (name === undefined ? undefined : harmlessName(name)) ?? text,
-      () => text,
-    ).then((name) => {
-      this.#active--;
-      this.#queue.shift()?.();
-      this.#asked.delete(text);
-      this.#remember(text, name);
-      return name;
-    });
+    const question = this.#answer(text);
     this.#asked.set(text, question);
     return question;
   }
 
+  async #answer(text: string): Promise<string> {
+    const lateMs = performance.now() + RESOLVE_TIMEOUT_MS;
+    await this.#place();
+    try {
+      // Nobody waits for it any more, and others do for theirs.
+      if (this.#closed || performance.now() > lateMs) return text;
+      const found = await this.#resolve(addressBytes(text)).catch(() => undefined);
+      const name = (found === undefined ? undefined : harmlessName(found)) ?? text;
+      this.#remember(text, name);
+      return name;
+    } finally {
+      this.#asked.delete(text);
+      // A place is handed over, so that no other question can slip in between.
+      const next = this.#queue.shift();
+      if (next) next();
+      else this.#active--;
+    }
+  }
+
   /** Waits for one of the few places. */
   async #place(): Promise<void> {
-    if (this.#active >= RESOLVE_AT_ONCE) {
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    }
-    this.#active++;
+    if (this.#active < RESOLVE_AT_ONCE) this.#active++;
+    else await new Promise<void>((resolve) => this.#queue.push(resolve));
   }
 
   #remember(text: string, name: string): void {
@@ -116,14 +138,15 @@ export class HostNames {
   }
 
   async #inTime(question: Promise<string>, text: string): Promise<string> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve(text), RESOLVE_TIMEOUT_MS);
-    });
+    const { promise: late, resolve } = Promise.withResolvers<string>();
+    const giveUp = () => resolve(text);
+    const timer = setTimeout(giveUp, RESOLVE_TIMEOUT_MS);
+    this.#waiting.add(giveUp);
     try {
       return await Promise.race([question, late]);
     } finally {
       clearTimeout(timer);
+      this.#waiting.delete(giveUp);
     }
   }
 }

@@ -271,6 +271,29 @@ Deno.test("RESOLVE_HOST puts a real name into the event, and the address where t
   assert.match(lines[1], /^Scan from: \[2001:db8::9\] \(2001:db8::9\) protocol/);
 });
 
+Deno.test("a resolver that hangs holds up no event for long, and none at the end", async () => {
+  await using network = await Network.create();
+  await using etc = await etcFolder((path) => {
+    Deno.writeTextFileSync(`${path}/nsswitch.conf`, "hosts: dns\n");
+    Deno.writeTextFileSync(`${path}/resolv.conf`, "nameserver 192.0.2.200\n"); // nobody is there
+  });
+  const config = 'RESOLVE_HOST="1"\nHISTORY_FILE="FOLDER/history"';
+  await using program = await start(network, config, { wrapper: etc.wrapper });
+  await network.nmap(syn(23));
+  await program.events(1);
+  await network.onScanner("ip addr add 192.0.2.10/24 dev eth0");
+  await network.nmap(`-S 192.0.2.10 -e eth0 ${syn(24)}`);
+  const begin = performance.now();
+  assert.equal(await program.stop(), 0);
+  assert.ok(performance.now() - begin < 1000, `${performance.now() - begin} ms`);
+  const lines = [
+    eventLine({ source: SCANNER.ipv4, port: 23 }),
+    eventLine({ source: "192.0.2.10", port: 24 }),
+  ];
+  assert.deepEqual(program.eventLines(), lines);
+  assert.match(program.file("history"), /port: \[23\].*\n.*port: \[24\].*\n$/);
+});
+
 Deno.test("a hostile reverse-DNS name cannot forge a line", async () => {
   await using network = await Network.create();
   await using hosts = await hostsFile("192.0.2.9 x)_protocol:[TCP]\n");
