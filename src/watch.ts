@@ -215,7 +215,11 @@ export class Watch {
       },
     });
     // The kernel tells of changes from here on, so that none is missed after the first look.
-    const follower = new InterfaceFollower(this.#poller, (interfaces) => sentry.follow(interfaces));
+    const follower = new InterfaceFollower(
+      this.#poller,
+      (interfaces) => sentry.follow(interfaces),
+      (text) => log.error(text),
+    );
     const interfaces = listInterfaces();
     const { faults } = sentry.select(interfaces);
     if (faults.length > 0) {

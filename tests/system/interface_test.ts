@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Network, SCANNER, WATCHED } from "./network.ts";
+import { Network, run, SCANNER, WATCHED } from "./network.ts";
 import { eventLine, METHODS, Program } from "./program.ts";
 
 const CONFIG = 'TCP_PORTS="1-1024"';
@@ -90,6 +90,21 @@ Deno.test("one interface that fails stops no other", async () => {
   await settle();
   assert.match(program.stderr, /^dummy0 is not watched any more: /m);
   await probe(network, program, 1, WATCHED.ipv4);
+});
+
+Deno.test("a shortage of descriptors puts following off, and ends nothing", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
+  const limit = (most: number) =>
+    run(["prlimit", `--pid=${program.child.pid}`, `--nofile=${most}:4096`]);
+  await limit(3);
+  await network.onWatched("ip addr add 192.0.2.77/24 dev eth0");
+  await program.until(() => program.stderr.includes("Cannot follow"), "the shortage is told");
+  await probe(network, program, 1, WATCHED.ipv4);
+  await limit(1024);
+  await new Promise((resolve) => setTimeout(resolve, 1000 + RESPITE_MS));
+  await probe(network, program, 2, "192.0.2.77");
+  assert.equal(program.stderr.split("Cannot follow the interfaces: ").length, 2);
 });
 
 Deno.test("an interface that goes in the moment of the end does no harm", async () => {
