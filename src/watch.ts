@@ -159,6 +159,7 @@ export class Watch {
     this.#eventLog.history = history;
     if (blocked !== this.#blocked) this.#blocked?.close();
     this.#blocked = blocked;
+    blocked?.repair((text) => this.#log.error(text));
     this.#responder.reconfigure({ config, blocked });
     this.#pipeline.reconfigure({
       detector: new Detector(config, ignore, this.#sources, this.#options),
@@ -252,7 +253,7 @@ export class Watch {
     if (path === undefined) return undefined;
     try {
       refuseFifo(path);
-      return BlockedSet.open(path, (text) => this.#log.error(text));
+      return BlockedSet.open(path);
     } catch (error) {
       const message = `Cannot use it as BLOCKED_FILE: ${reason(error, path)}`;
       throw new StartError([{ where: path, line: 0, message }]);

@@ -63,29 +63,43 @@ export class BlockedSet {
   #file: Deno.FsFile | undefined;
   /** Bytes of the file that are whole records: a write that failed half-way is undone to here. */
   #wholeBytes = 0;
+  /** Whether something follows them: a record that was cut short. */
+  #torn = false;
 
   private constructor(readonly path: string) {}
 
   /**
-   * Reads the file and repairs it when its last record was cut short. A file that is not there is
-   * made with the first host, its folders too.
+   * Reads the file, and changes nothing: see {@link repair}. A file that is not there is made with
+   * the first host, its folders too.
    *
-   * @param onWarning takes what was repaired
    * @throws {NotABlockedFile} when the file holds something else; it is left as it is
    * @throws {Error} of the file system
    */
-  static open(path: string, onWarning: (text: string) => void): BlockedSet {
+  static open(path: string): BlockedSet {
     const set = new BlockedSet(path);
     const bytes = readIfThere(path);
     if (bytes === undefined) return set;
     const { hosts, wholeBytes } = parseBlockedFile(bytes);
     for (const host of hosts) set.#remember(formatAddress(host.length === 4 ? 4 : 6, host));
     set.#wholeBytes = wholeBytes;
-    if (wholeBytes < bytes.length) {
-      Deno.truncateSync(path, wholeBytes);
-      onWarning(`${path}: the last record was cut short and has been removed`);
-    }
+    set.#torn = wholeBytes < bytes.length;
     return set;
+  }
+
+  /**
+   * Removes a last record that was cut short from the file.
+   *
+   * @param onWarning takes what was repaired, or could not be
+   */
+  repair(onWarning: (text: string) => void): void {
+    if (!this.#torn) return;
+    try {
+      this.#removeTorn();
+      onWarning(`${this.path}: the last record was cut short and has been removed`);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      onWarning(`${this.path}: the last record was cut short and cannot be removed: ${text}`);
+    }
   }
 
   get size(): number {
@@ -123,8 +137,14 @@ export class BlockedSet {
     this.#hosts.add(host);
   }
 
+  #removeTorn(): void {
+    if (this.#torn) Deno.truncateSync(this.path, this.#wholeBytes);
+    this.#torn = false;
+  }
+
   /** One record is one write; what a full disk took of it is taken back. */
   #append(record: Uint8Array): void {
+    this.#removeTorn();
     this.#file ??= openForAppend(this.path, 0o600);
     const written = this.#file.writeSync(record);
     if (written < record.length) {

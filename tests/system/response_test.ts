@@ -94,6 +94,19 @@ Deno.test("a file that is no blocked file ends the start and stays as it is", as
   assert.equal(program.file("blocked"), "root:x:0:0\n");
 });
 
+Deno.test("a start that fails does not repair the blocked file", async () => {
+  await using network = await Network.create();
+  const torn = new Uint8Array([2, 0, 192, 0, 2, 9, 10, 0, 0x20, 1]);
+  await using program = Program.spawn({
+    config: `${PORTS}BLOCKED_FILE="FOLDER/blocked"\nHISTORY_FILE="FOLDER"`,
+    namespace: network.watched,
+    files: { blocked: torn },
+  });
+  assert.equal(await program.ended(), 1);
+  assert.match(program.stderr, /^\S+: Cannot write the history file: it is a directory\n$/);
+  assert.deepEqual(Deno.readFileSync(`${program.folder}/blocked`), torn);
+});
+
 Deno.test("without BLOCKED_FILE every event acts again", async () => {
   await using network = await Network.create();
   await using program = await start(
