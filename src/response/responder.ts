@@ -126,6 +126,8 @@ export class Responder {
 
   /** What a BLOCK_ mode asks for, in the order it is done. */
   #responses(config: Config, mode: BlockMode): ((event: ScanEvent) => Promise<boolean>)[] {
+    // The configuration may have been read again since the event was judged.
+    if (mode === BlockMode.LogOnly) return [];
     const { killRunCmd, killHostsDeny, killRoute, killRunCmdFirst } = config;
     const run = killRunCmd === undefined ? [] : [this.#runs(
       "KILL_RUN_CMD",
