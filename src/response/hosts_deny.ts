@@ -42,26 +42,29 @@ export class HostsDeny {
     if (((info?.mode ?? 0) & OTHERS_MAY_WRITE) !== 0) {
       return `${this.path} can be written by everyone and is left alone`;
     }
-    const text = info ? await Deno.readTextFile(this.path) : "";
+    // What others wrote is copied as bytes: it may be in any encoding.
+    const bytes = info ? await Deno.readFile(this.path) : new Uint8Array(0);
+    const text = new TextDecoder().decode(bytes);
     if (text.split("\n").includes(line)) return undefined;
     const separator = text === "" || text.endsWith("\n") ? "" : "\n";
-    await this.#replace(`${text}${separator}${line}\n`, info);
+    await this.#replace([bytes, new TextEncoder().encode(`${separator}${line}\n`)], info);
     return undefined;
   }
 
-  async #replace(text: string, info: Deno.FileInfo | undefined): Promise<void> {
+  async #replace(parts: Uint8Array[], info: Deno.FileInfo | undefined): Promise<void> {
     // One that was left by a crash is in the way; a link that somebody put there is not followed.
     await Deno.remove(this.newPath).catch(() => {});
     const mode = (info?.mode ?? DEFAULT_MODE) & MODE_BITS;
     const file = await Deno.open(this.newPath, { write: true, createNew: true, mode });
     try {
-      const bytes = new TextEncoder().encode(text);
-      for (let sent = 0; sent < bytes.length;) sent += await file.write(bytes.subarray(sent));
-      await file.syncData();
-    } finally {
-      file.close();
-    }
-    try {
+      try {
+        for (const bytes of parts) {
+          for (let sent = 0; sent < bytes.length;) sent += await file.write(bytes.subarray(sent));
+        }
+        await file.syncData();
+      } finally {
+        file.close();
+      }
       if (info) await Deno.chown(this.newPath, info.uid, info.gid);
       await Deno.chmod(this.newPath, mode);
       await Deno.rename(this.newPath, this.path);

@@ -353,6 +353,19 @@ Deno.test("KILL_HOSTS_DENY adds a line once, and leaves what it must not write a
     await program.events(1);
     assert.equal(Deno.readTextFileSync(`${etc.path}/hosts.deny`), "ALL: 192.0.2.9\n");
   });
+  await test.step("a full disk: the file stays whole, and nothing else is left", async () => {
+    await using etc = await etcFolder(() => {});
+    const wrapper = [...etc.wrapper, "sh", "-c", FULL_ETC, "sh"];
+    await using program = await start(network, config, { wrapper, permissions });
+    await network.nmap(syn(23));
+    assert.deepEqual(await program.events(1), [
+      eventLine({ source: SCANNER.ipv4, port: 23, flags: NOT_BLOCKED }),
+    ]);
+    assert.match(program.stderr, /KILL_HOSTS_DENY for host 192\.0\.2\.9: No space left on device/);
+    const etcOf = `/proc/${program.child.pid}/root/etc`;
+    assert.ok(Deno.statSync(`${etcOf}/hosts.deny`).size > 0);
+    assert.throws(() => Deno.lstatSync(`${etcOf}/.hosts.deny.portsentry`), Deno.errors.NotFound);
+  });
   const REFUSED: [name: string, prepare: (path: string) => void, told: RegExp][] = [
     ["a symbolic link", (path) => {
       Deno.removeSync(`${path}/hosts.deny`);
@@ -379,6 +392,11 @@ Deno.test("KILL_HOSTS_DENY adds a line once, and leaves what it must not write a
     });
   }
 });
+
+/** Puts a small file system in place of /etc that hosts.deny has filled. */
+const FULL_ETC =
+  `mount -t tmpfs -o size=64k none /etc && head -c 40000 /dev/zero >/etc/hosts.deny &&
+  exec "$@"`;
 
 /** A private copy of /etc for a program, and the command that puts it in place. */
 async function etcFolder(prepare: (path: string) => void) {
