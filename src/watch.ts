@@ -82,7 +82,7 @@ export class Watch {
     // In connect mode the service at every port is this program itself.
     this.#services = options.disableServiceCheck || options.mode === "connect"
       ? undefined
-      : openServices((text) => log.verbose(text));
+      : openServices((text) => log.verbose(text), (text) => log.error(text));
     this.#pipeline = new Pipeline({
       detector: new Detector(config, ignore, this.#sources, options),
       services: this.#services,

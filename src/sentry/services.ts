@@ -18,11 +18,14 @@ export interface Services {
 }
 
 /** The best way this kernel offers: sock_diag(7), or the tables of /proc/net. */
-export function openServices(onVerbose: (text: string) => void): Services {
+export function openServices(
+  onVerbose: (text: string) => void,
+  onFailure: (text: string) => void,
+): Services {
   try {
     const diagnosis = new SocketDiagnosis();
     if (diagnosis.supports(Protocol.Tcp) && diagnosis.supports(Protocol.Udp)) {
-      return new DiagnosedServices(diagnosis);
+      return new DiagnosedServices(diagnosis, onFailure);
     }
     diagnosis.close();
   } catch (error) {
@@ -42,18 +45,34 @@ const KEY_BYTES = 20; // address (16), port (2), protocol, version
  */
 export class DiagnosedServices implements Services {
   readonly #diagnosis: SocketDiagnosis;
+  readonly #onFailure: (text: string) => void;
+  /** What is asked instead when the kernel has failed to answer once. */
+  #listed: ListedServices | undefined;
   readonly #key = new Uint8Array(KEY_BYTES);
   readonly #keys = new Uint8Array(SERVICE_CACHE_ENTRIES * KEY_BYTES);
   readonly #answers = new Uint8Array(SERVICE_CACHE_ENTRIES);
   readonly #goodUntil = new Float64Array(SERVICE_CACHE_ENTRIES);
 
-  constructor(diagnosis: SocketDiagnosis) {
+  /** @param onFailure takes why the kernel is not asked any more */
+  constructor(diagnosis: SocketDiagnosis, onFailure: (text: string) => void) {
     this.#diagnosis = diagnosis;
+    this.#onFailure = onFailure;
   }
 
   has(packet: Packet): boolean {
-    if (this.#unconnected(packet)) return true;
-    return packet.protocol === Protocol.Udp && this.#ask(packet, packet.source, packet.sourcePort);
+    if (this.#listed) return this.#listed.has(packet);
+    try {
+      if (this.#unconnected(packet)) return true;
+      return packet.protocol === Protocol.Udp &&
+        this.#ask(packet, packet.source, packet.sourcePort);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      // The kernel may be short of memory. An answer that comes late would be taken for the next
+      // question's, so this socket is not asked again.
+      this.#onFailure(`Services are read from /proc/net from now on: ${error.message}`);
+      this.#listed = new ListedServices();
+      return this.#listed.has(packet);
+    }
   }
 
   close(): void {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { RESOLVE_AT_ONCE, RESOLVE_TIMEOUT_MS, RESOLVE_WAITERS } from "../../src/limits.ts";
 import { HostNames } from "../../src/response/host_names.ts";
 
-const address = (host: number) => new Uint8Array([198, 18, host >> 8, host]);
 const text = (host: number) => `198.18.${host >> 8}.${host & 0xff}`;
 
 Deno.test("HostNames close() gives whoever waits for a resolver that hangs the address", async () => {
