@@ -17,6 +17,7 @@ const SYMBOLS = {
   pcap_activate: { parameters: ["usize"], result: "i32" }, // pcap_t *p
   pcap_setnonblock: { parameters: ["usize", "i32", "buffer"], result: "i32" }, // pcap_t *p, int nonblock, char *errbuf
   pcap_setdirection: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, pcap_direction_t d
+  pcap_set_datalink: { parameters: ["usize", "i32"], result: "i32" }, // pcap_t *p, int dlt
   pcap_datalink: { parameters: ["usize"], result: "i32" }, // pcap_t *p
   pcap_get_selectable_fd: { parameters: ["usize"], result: "i32" }, // pcap_t *p
   pcap_compile: { // pcap_t *p, struct bpf_program *fp, const char *str, int optimize, bpf_u_int32 netmask
@@ -86,6 +87,8 @@ export interface CaptureOptions {
   snapshotBytes: number;
   /** Size of the kernel's ring, in bytes. */
   bufferBytes: number;
+  /** Link type to ask for, of those the device offers; its own when it does not (before libpcap 1.10). */
+  linkType?: number;
 }
 
 /** A live, non-blocking capture of the frames that come in on one device. */
@@ -134,6 +137,9 @@ export class Capture {
       }
       // Nothing this host sends is a probe of it. A device that knows no direction gives all it has.
       this.#lib.pcap_setdirection(this.#pcap, PCAP_D_IN);
+      if (options.linkType !== undefined) {
+        this.#lib.pcap_set_datalink(this.#pcap, options.linkType);
+      }
       this.linkType = this.#check(this.#lib.pcap_datalink(this.#pcap), "pcap_datalink");
       this.fd = this.#check(
         this.#lib.pcap_get_selectable_fd(this.#pcap),

@@ -8,3 +8,8 @@
 export function uint16(bytes: Uint8Array, offset: number): number {
   return bytes[offset] << 8 | bytes[offset + 1];
 }
+
+/** The 32-bit number at `offset`. */
+export function uint32(bytes: Uint8Array, offset: number): number {
+  return (uint16(bytes, offset) << 16 | uint16(bytes, offset + 2)) >>> 0;
+}

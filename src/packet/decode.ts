@@ -27,7 +27,8 @@ const ETHERNET = { TYPE: 12, LENGTH: 14 } as const; // IEEE 802.3
 const VLAN_TAG_BYTES = 4; // IEEE 802.1Q: the tag, then the type of what follows
 const NULL_BYTES = 4; // pcap-linktype(7): the sender's address family number
 const COOKED = { PROTOCOL: 14, LENGTH: 16 } as const; // LINKTYPE_LINUX_SLL
-const COOKED2 = { PROTOCOL: 0, LENGTH: 20 } as const; // LINKTYPE_LINUX_SLL2
+/** LINKTYPE_LINUX_SLL2 */
+export const COOKED2 = { PROTOCOL: 0, INTERFACE: 4, LENGTH: 20 } as const;
 
 /** EtherTypes (IANA, IEEE 802 Numbers). */
 const EtherType = {

@@ -102,8 +102,18 @@ function refuse(faults: string[]): Selection {
 
 function selectAny(interfaces: readonly Interface[]): Selection {
   const addresses = interfaces.flatMap((one) => one.addresses);
-  const target = { device: "any", index: 0, addresses, enslaved: new Set<number>() };
+  const target = {
+    device: InterfaceAlias.Any,
+    index: 0,
+    addresses,
+    enslaved: enslavedAmong(interfaces),
+  };
   return { targets: addresses.length > 0 ? [target] : [], faults: [], skipped: [] };
+}
+
+/** Indices of the interfaces whose packets are seen again on a master. */
+export function enslavedAmong(interfaces: readonly Interface[]): ReadonlySet<number> {
+  return new Set(interfaces.filter((one) => one.enslaved).map(({ index }) => index));
 }
 
 function selectUsable(interfaces: readonly Interface[]): Selection {

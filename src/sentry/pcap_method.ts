@@ -11,10 +11,17 @@ import {
   HEADER_SNAPSHOT_BYTES,
   LEAST_RING_BYTES,
 } from "../limits.ts";
-import { isKnownLinkType } from "../packet/decode.ts";
+import { uint32 } from "../packet/bytes.ts";
+import { COOKED2, isKnownLinkType, LinkType } from "../packet/decode.ts";
 import { captureFilters } from "./filter.ts";
-import type { CaptureMethod, FilteredSource, WatchedPorts } from "./frame_source.ts";
-import { type Interface, selectInterfaces, type Selection, type Target } from "./interfaces.ts";
+import type { CaptureMethod, FilteredSource, FrameSource, WatchedPorts } from "./frame_source.ts";
+import {
+  type Interface,
+  InterfaceAlias,
+  selectInterfaces,
+  type Selection,
+  type Target,
+} from "./interfaces.ts";
 
 /** Captures on the interfaces that `-i` names. */
 export class PcapMethod implements CaptureMethod {
@@ -39,6 +46,40 @@ export class PcapMethod implements CaptureMethod {
   }
 }
 
+/** The frames of `any`: those that another interface will bring again are left out. */
+class AnyCapture implements FrameSource {
+  readonly device: string;
+  readonly fd: number;
+  readonly linkType: number;
+  interfaceIndex = 0;
+  enslaved: ReadonlySet<number> = new Set();
+
+  constructor(readonly capture: Capture) {
+    ({ device: this.device, fd: this.fd, linkType: this.linkType } = capture);
+  }
+
+  get timeMs(): number {
+    return this.capture.timeMs;
+  }
+
+  next(frame: Uint8Array<ArrayBuffer>): number {
+    for (;;) {
+      const length = this.capture.next(frame);
+      if (this.linkType !== LinkType.LinuxCooked2 || length < COOKED2.LENGTH) return length;
+      this.interfaceIndex = uint32(frame, COOKED2.INTERFACE);
+      if (!this.enslaved.has(this.interfaceIndex)) return length;
+    }
+  }
+
+  dropped(): number {
+    return this.capture.dropped();
+  }
+
+  close(): void {
+    this.capture.close();
+  }
+}
+
 /** Opens one of a target's captures, with errors that say what to do. */
 function openCapture(
   target: Target,
@@ -48,9 +89,14 @@ function openCapture(
   bufferBytes: number,
 ): FilteredSource {
   const { device } = target;
-  let source: Capture;
+  const any = device === InterfaceAlias.Any;
+  let capture: Capture;
   try {
-    source = new Capture(device, { snapshotBytes, bufferBytes });
+    capture = new Capture(device, {
+      snapshotBytes,
+      bufferBytes,
+      ...(any && { linkType: LinkType.LinuxCooked2 }),
+    });
   } catch (error) {
     if (!(error instanceof PcapError)) throw error;
     const text = error.permissionDenied
@@ -58,16 +104,19 @@ function openCapture(
       : error.message;
     throw new PcapError(device, error.code, text);
   }
-  source.interfaceIndex = target.index;
-  const refilter = (target: Target, { tcpPorts, udpPorts }: WatchedPorts) =>
-    source.setFilter(captureFilters(target.addresses, tcpPorts, udpPorts)[part]);
+  capture.interfaceIndex = target.index;
+  const source = any ? new AnyCapture(capture) : capture;
+  const refilter = (target: Target, { tcpPorts, udpPorts }: WatchedPorts) => {
+    capture.setFilter(captureFilters(target.addresses, tcpPorts, udpPorts)[part]);
+    if (source instanceof AnyCapture) source.enslaved = target.enslaved;
+  };
   try {
-    if (!isKnownLinkType(source.linkType)) {
-      throw new PcapError(device, -1, `its link type ${source.linkType} is not supported`);
+    if (!isKnownLinkType(capture.linkType)) {
+      throw new PcapError(device, -1, `its link type ${capture.linkType} is not supported`);
     }
     refilter(target, ports);
   } catch (error) {
-    source.close();
+    capture.close();
     throw error;
   }
   return { source, refilter };

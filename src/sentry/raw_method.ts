@@ -12,7 +12,7 @@ import { LinkType } from "../packet/decode.ts";
 import { assembledFilters } from "./bpf.ts";
 import { captureFilters } from "./filter.ts";
 import type { CaptureMethod, FilteredSource, WatchedPorts } from "./frame_source.ts";
-import type { Interface, Selection, Target } from "./interfaces.ts";
+import { enslavedAmong, type Interface, type Selection, type Target } from "./interfaces.ts";
 
 const HEADERS_BLOCK_BYTES = 65_536;
 
@@ -35,9 +35,7 @@ export class RawMethod implements CaptureMethod {
 
   select(interfaces: readonly Interface[]): Selection {
     const addresses = interfaces.flatMap((one) => one.addresses);
-    const enslaved = new Set(
-      interfaces.filter((one) => one.enslaved).map(({ index }) => index),
-    );
+    const enslaved = enslavedAmong(interfaces);
     const target = { device: "all interfaces", index: 0, addresses, enslaved };
     return { targets: addresses.length > 0 ? [target] : [], faults: [], skipped: [] };
   }

@@ -129,17 +129,19 @@ Deno.test("a host whose network is not up yet is watched when it is", async () =
   await probe(network, program, 1, WATCHED.ipv4);
 });
 
-Deno.test("-m raw sees a packet through a bridge once", async () => {
-  await using network = await Network.create();
-  await network.onWatched("ip link add br0 type bridge");
-  await network.onWatched("ip addr flush dev eth0");
-  await network.onWatched("ip link set eth0 master br0");
-  await network.onWatched(`ip addr add ${WATCHED.ipv4}/24 dev br0`);
-  await network.onWatched("ip link set br0 up");
-  await using program = await Program.start({
-    config: CONFIG,
-    namespace: network.watched,
-    args: ["-m", "raw"],
+for (const args of [["-m", "raw"], ["-i", "any"], ["-i", "ALL"]]) {
+  Deno.test(`${args.join(" ")} sees a packet through a bridge once`, async () => {
+    await using network = await Network.create();
+    await network.onWatched("ip link add br0 type bridge");
+    await network.onWatched("ip addr flush dev eth0");
+    await network.onWatched("ip link set eth0 master br0");
+    await network.onWatched(`ip addr add ${WATCHED.ipv4}/24 dev br0`);
+    await network.onWatched("ip link set br0 up");
+    await using program = await Program.start({
+      config: CONFIG,
+      namespace: network.watched,
+      args,
+    });
+    await probe(network, program, 1, WATCHED.ipv4);
   });
-  await probe(network, program, 1, WATCHED.ipv4);
-});
+}
