@@ -5,6 +5,7 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 
+import { BANNER_BYTES } from "../limits.ts";
 import { quote } from "../text.ts";
 import type { BlockMode, Config } from "./config.ts";
 import { parsePorts, type PortSet } from "./ports.ts";
@@ -27,7 +28,7 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["KILL_RUN_CMD", text((config, command) => config.killRunCmd = command)],
   ["KILL_RUN_CMD_FIRST", digit(1, (config, value) => config.killRunCmdFirst = value === 1)],
   ["SCAN_TRIGGER", count((config, value) => config.scanTrigger = value)],
-  ["PORT_BANNER", text((config, banner) => config.portBanner = banner)],
+  ["PORT_BANNER", text((config, banner) => config.portBanner = banner, BANNER_BYTES)],
 ]);
 
 const MOST_SCAN_TRIGGER = 1_000_000;
@@ -51,9 +52,13 @@ function path(set: (config: Config, file: string) => void): ReadValue {
   };
 }
 
-function text(set: (config: Config, value: string) => void): ReadValue {
+function text(set: (config: Config, value: string) => void, mostBytes = Infinity): ReadValue {
   return (value, config) => {
     if (value === "") return ["The value is empty: write one, or leave the line out"];
+    const { length } = new TextEncoder().encode(value);
+    if (length > mostBytes) {
+      return [`${quote(value)} is ${length} bytes long: write ${mostBytes} at most`];
+    }
     set(config, value);
     return [];
   };

@@ -16,9 +16,8 @@ import {
   SocketAddress,
   widestFamily,
 } from "../../ffi/socket.ts";
-import { StartError } from "../config/fault.ts";
 import { PortSet } from "../config/ports.ts";
-import { ACCEPT_RETRY_MS, BANNER_BYTES, CONNECTS_PER_TURN } from "../limits.ts";
+import { ACCEPT_RETRY_MS, CONNECTS_PER_TURN } from "../limits.ts";
 import { IpOptions, Packet, Protocol, Reject } from "../packet/packet.ts";
 import { BannerBudget } from "./banner_budget.ts";
 import { LingeringConnections } from "./lingering.ts";
@@ -73,8 +72,8 @@ export class ConnectSentry implements Sentry {
   /**
    * Opens all ports that are free, and tells which are not.
    *
-   * @throws {StartError} when no port can be had, when the system does not allow as many descriptors
-   * as are needed, or when the banner is too long
+   * @throws {StartError} when no port can be had, or when the system does not allow as many
+   * descriptors as are needed
    * @throws {SystemError} when the sockets cannot be waited on
    */
   constructor(options: ConnectSentryOptions) {
@@ -100,7 +99,7 @@ export class ConnectSentry implements Sentry {
   /**
    * Listens on other ports, or with another banner, from now on; ports that stay are not touched.
    *
-   * @throws {StartError} when the banner or the number of ports is too much; nothing has changed then
+   * @throws {StartError} when the number of ports is too much; nothing has changed then
    */
   watch(ports: WatchedPorts, banner: string | undefined): void {
     const bytes = bannerBytes(banner);
@@ -304,11 +303,6 @@ function portsOf(listeners: readonly Listener[], wanted: Listener["protocol"]): 
   );
 }
 
-/** @throws {StartError} when the banner is too long */
 function bannerBytes(banner: string | undefined): Uint8Array<ArrayBuffer> | undefined {
-  if (banner === undefined) return undefined;
-  const bytes = new TextEncoder().encode(banner);
-  if (bytes.length <= BANNER_BYTES) return bytes;
-  const message = `PORT_BANNER is ${bytes.length} bytes long: write ${BANNER_BYTES} at most`;
-  throw new StartError([{ where: "portsentry", line: 0, message }]);
+  return banner === undefined ? undefined : new TextEncoder().encode(banner);
 }
