@@ -27,13 +27,15 @@ export async function daemonize(): Promise<string | undefined> {
   check(libc().pipe2(ends, O_CLOEXEC), "pipe2");
   const [readEnd, writeEnd] = ends;
   const args = readKernelFile("/proc/self/cmdline").split("\0").slice(1, -1);
+  // Before the user's own arguments: behind a "--" of theirs it would be none of ours any more.
+  args.splice(args.length - Deno.args.length, 0, `${READY_OPTION}=${READY_DESCRIPTOR}`);
   const launcher = new Launcher({
     env: readKernelFile("/proc/self/environ").split("\0").filter((entry) => entry !== ""),
     descriptors: [writeEnd],
     stdout: "null",
     stderr: "null",
   });
-  launcher.spawn(Deno.execPath(), [...args, `${READY_OPTION}=${READY_DESCRIPTOR}`]);
+  launcher.spawn(Deno.execPath(), args);
   libc().close(writeEnd);
   const answer = await readToEnd(readEnd);
   if (answer === READY) return undefined;

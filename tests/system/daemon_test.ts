@@ -50,7 +50,7 @@ Deno.test("-D returns when the daemon watches, keeps a locked pidfile, and ends 
       assert.equal(Deno.readLinkSync(`/proc/${pid}/fd/${fd}`), "/dev/null");
     }
 
-    const second = await daemon(network, folder, config);
+    const second = await daemon(network, folder, config, ["--"]);
     assert.equal(second.code, 1);
     assert.match(
       second.stderr,
