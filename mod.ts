@@ -32,10 +32,13 @@ export async function main(args: readonly string[]): Promise<number> {
     if (options.daemon && readyDescriptor === undefined) return await startDaemon();
     if (readyDescriptor !== undefined) tellFaults = (text) => answerParent(readyDescriptor, text);
 
+    // From here on a signal ends the program in order, also in the middle of the start.
+    const signals = listenForSignals();
     const watch = await Watch.start(options, loadSettings(options.configFile));
     if (readyDescriptor !== undefined) answerParent(readyDescriptor, undefined);
     tellFaults = (text) => writeAll(Deno.stderr, text);
-    await runUntilSignal(watch);
+    signals.tell(watch);
+    await watch.run();
     return 0;
   } catch (error) {
     tellFaults(faultLines(error));
@@ -43,12 +46,21 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function runUntilSignal(watch: Watch): Promise<void> {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => watch.stop());
-  }
-  Deno.addSignalListener("SIGHUP", () => watch.reload());
-  await watch.run();
+/** Signals go to the watch that is told; those that came before are kept for it. */
+function listenForSignals(): { tell(watch: Watch): void } {
+  const early = new Set<"stop" | "reload">();
+  let watch: Watch | undefined;
+  const listen = (signal: Deno.Signal, action: "stop" | "reload") =>
+    Deno.addSignalListener(signal, () => watch ? watch[action]() : early.add(action));
+  listen("SIGTERM", "stop");
+  listen("SIGINT", "stop");
+  listen("SIGHUP", "reload");
+  return {
+    tell(started) {
+      watch = started;
+      for (const action of early) started[action]();
+    },
+  };
 }
 
 async function startDaemon(): Promise<number> {

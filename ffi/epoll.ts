@@ -70,7 +70,6 @@ export class Poller {
    */
   async run(): Promise<void> {
     const events = new DataView(new ArrayBuffer(MOST_EVENTS * EVENT_BYTES));
-    this.#stopped = false;
     let instantWaits = 0;
     while (!this.#stopped) {
       const start = performance.now();
@@ -86,9 +85,10 @@ export class Poller {
         await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       }
     }
+    this.#stopped = false;
   }
 
-  /** Ends {@link run} after the handler that is running now; it may be run again. */
+  /** Ends {@link run} after the handler that is running now, or the next one; it may be run again. */
   stop(): void {
     this.#stopped = true;
     this.#libc.write(this.#wakeup, new BigUint64Array([1n]), 8n);

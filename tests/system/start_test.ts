@@ -63,6 +63,23 @@ Deno.test("a fault ends the start with status 1, its lines, and nothing changed 
   }
 });
 
+Deno.test("SIGTERM in the middle of the start ends the program in order", async () => {
+  await using network = await Network.create();
+  await using program = Program.spawn({
+    // Many ports: the start takes a moment.
+    config: 'TCP_PORTS="1-15000"',
+    namespace: network.watched,
+    args: ["--connect", "-p", "FOLDER/pid"],
+  });
+  const { pid } = program.child;
+  const sockets = () => [...Deno.readDirSync(`/proc/${pid}/fd`)].length > 1000;
+  await program.until(sockets, "it opens its sockets");
+  assert.equal(program.stdout, "");
+  assert.equal(await program.stop(), 0);
+  assert.match(program.stdout, /Portsentry is shutting down\n$/);
+  assert.throws(() => program.file("pid"), Deno.errors.NotFound);
+});
+
 Deno.test("a config file that is not there is told", async () => {
   const folder = Deno.makeTempDirSync();
   const [command, ...args] = [...programCommand(folder), "-c", `${folder}/none.conf`];
