@@ -69,6 +69,12 @@ export const OUTPUT_RETRY_MS = 500;
 /** What an output that hangs may cost at the end of the program. */
 export const OUTPUT_CLOSE_MS = 500;
 
+/** What all of the end may take: SIGTERM ends the program within a second. */
+export const END_MS = 900;
+
+/** Least time for stderr at the end, which tells what the other outputs have lost. */
+export const LAST_WORDS_MS = 50;
+
 /** How often drops and losses are looked at and told. */
 export const LOSS_REPORT_MS = 1000;
 

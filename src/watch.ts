@@ -11,7 +11,14 @@ import { loadSettings, reason, refuseFifo, type Settings } from "./config/load.t
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
-import { LAST_DRAIN_MS, RESPONSE_CLOSE_MS, SOURCE_TABLE_ENTRIES } from "./limits.ts";
+import {
+  END_MS,
+  LAST_DRAIN_MS,
+  LAST_WORDS_MS,
+  OUTPUT_CLOSE_MS,
+  RESPONSE_CLOSE_MS,
+  SOURCE_TABLE_ENTRIES,
+} from "./limits.ts";
 import { EventLog } from "./log/event_log.ts";
 import { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
@@ -261,6 +268,7 @@ export class Watch {
   }
 
   async #end(): Promise<void> {
+    const deadline = performance.now() + END_MS;
     this.#follower?.close();
     this.#sentry?.drain(LAST_DRAIN_MS);
     this.#losses.tell();
@@ -272,9 +280,11 @@ export class Watch {
     this.#blocked?.close();
     this.#pidFile?.release();
     const others = this.#outputs.filter((output) => output !== this.#stderr);
-    await Promise.all([this.#eventLog.history?.close(), ...others.map((output) => output.close())]);
+    const { history } = this.#eventLog;
+    const limitMs = Math.min(OUTPUT_CLOSE_MS, deadline - performance.now() - LAST_WORDS_MS);
+    await Promise.all([history, ...others].map((output) => output?.close(limitMs)));
     this.#losses.tell();
-    await this.#stderr.close();
+    await this.#stderr.close(Math.max(LAST_WORDS_MS, deadline - performance.now()));
     this.#poller.close();
   }
 

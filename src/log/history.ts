@@ -21,9 +21,9 @@ export class History {
     this.output = new LineOutput(path, this.#file);
   }
 
-  /** Writes what waits, and closes the file. */
-  async close(): Promise<void> {
-    await this.output.close();
+  /** Writes what waits, for half a second at most or for `limitMs`, and closes the file. */
+  async close(limitMs?: number): Promise<void> {
+    await this.output.close(limitMs);
     this.#file.close();
   }
 }

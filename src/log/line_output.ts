@@ -80,13 +80,13 @@ export class LineOutput implements LogOutput {
   }
 
   /**
-   * Writes what waits, for half a second at most; what is left then is counted as lost. Lines that
-   * come later are lost too.
+   * Writes what waits, for half a second at most or for `limitMs`; what is left then is counted as
+   * lost. Lines that come later are lost too.
    */
-  async close(): Promise<void> {
+  async close(limitMs = OUTPUT_CLOSE_MS): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, OUTPUT_CLOSE_MS);
+      timer = setTimeout(resolve, limitMs);
     });
     await Promise.race([this.#writing, timeout]);
     clearTimeout(timer);

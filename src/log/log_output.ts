@@ -24,6 +24,6 @@ export interface LogOutput {
   line(text: string, level: Level): void;
   /** Takes the bytes of one line, its newline included, at the level of events; if it can. */
   append?(bytes: Uint8Array, start: number, end: number): void;
-  /** Writes what waits, within a bounded time. */
-  close(): Promise<void>;
+  /** Writes what waits, for half a second at most, or for `limitMs`. */
+  close(limitMs?: number): Promise<void>;
 }

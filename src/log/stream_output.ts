@@ -24,7 +24,7 @@ export class StreamOutput implements LogOutput {
     this.stdout?.append(bytes, start, end);
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.stdout?.close(), this.stderr.close()]);
+  async close(limitMs?: number): Promise<void> {
+    await Promise.all([this.stdout?.close(limitMs), this.stderr.close(limitMs)]);
   }
 }

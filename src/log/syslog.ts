@@ -57,8 +57,8 @@ export class SyslogOutput implements LogOutput {
     this.#timer ??= setTimeout(() => this.#retry(), SYSLOG_RETRY_MS);
   }
 
-  async close(): Promise<void> {
-    const deadline = performance.now() + OUTPUT_CLOSE_MS;
+  async close(limitMs = OUTPUT_CLOSE_MS): Promise<void> {
+    const deadline = performance.now() + limitMs;
     while (this.#waiting.length > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, SYSLOG_RETRY_MS));
     }

@@ -11,6 +11,24 @@ const NOT_BLOCKED = ["false", "true", "false", "false"];
 const IGNORE_SIGCHLD = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); " +
   "os.execvp(sys.argv[1], sys.argv[1:])";
 
+/** Runs the rest of its command line with a pipe as its output that is full and that nobody reads. */
+const FULL_PIPE = `
+import fcntl, os, sys
+reader, writer = os.pipe()
+os.set_inheritable(reader, True)
+os.write(writer, b"x" * fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ))
+os.dup2(writer, 1)
+os.dup2(writer, 2)
+os.execvp(sys.argv[1], sys.argv[1:])`;
+
+function existing(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 function start(network: Network, config: string, options: ProgramOptions = {}): Promise<Program> {
   return Program.start({
     config: PORTS + config,
@@ -236,6 +254,25 @@ Deno.test("at the end a response that hangs is not waited for, and its event is 
   const line = eventLine({ source: SCANNER.ipv4, port: 23, flags: NOT_BLOCKED });
   assert.deepEqual(program.eventLines(), [line]);
   assert.ok(program.file("history").endsWith(`${line}\n`));
+});
+
+Deno.test("the end comes within a second when a response and the reader of all output hang", async () => {
+  await using network = await Network.create();
+  const wrapper = ["python3", "-c", FULL_PIPE];
+  await using program = Program.spawn({
+    config: `${PORTS}BLOCK_TCP="2"\nKILL_RUN_CMD="sleep 20"\nHISTORY_FILE="FOLDER/history"`,
+    namespace: network.watched,
+    permissions: RUN,
+    wrapper,
+  });
+  const history = () => existing(`${program.folder}/history`);
+  await program.until(history, "it is active");
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await network.nmap(syn(23));
+  const begin = performance.now();
+  assert.equal(await program.stop(), 0);
+  assert.ok(performance.now() - begin < 1000, `${performance.now() - begin} ms`);
+  assert.match(program.file("history"), /port: \[23\].*blocked: \[false\]\n$/);
 });
 
 Deno.test("a command gets a clean environment, no input and no descriptors of ours", async () => {
