@@ -59,6 +59,8 @@ export class Watch {
   #sentry: StealthSentry | ConnectSentry | undefined;
   #follower: InterfaceFollower | undefined;
   readonly #losses: LossReport;
+  /** Those that a reload has replaced, until what they could not write is told. */
+  readonly #oldHistories = new Set<History>();
   #blocked: BlockedSet | undefined;
   #pidFile: PidFile | undefined;
 
@@ -162,7 +164,7 @@ export class Watch {
   #apply(settings: Settings, history: History | undefined, blocked: BlockedSet | undefined): void {
     const { config, ignore } = settings;
     this.#settings = settings;
-    this.#eventLog.history?.close();
+    this.#retire(this.#eventLog.history);
     this.#eventLog.history = history;
     if (blocked !== this.#blocked) this.#blocked?.close();
     this.#blocked = blocked;
@@ -172,6 +174,15 @@ export class Watch {
       detector: new Detector(config, ignore, this.#sources, this.#options),
       names: config.resolveHost ? this.#names : undefined,
       ignoreFile: config.ignoreFile ?? "",
+    });
+  }
+
+  #retire(history: History | undefined): void {
+    if (!history) return;
+    this.#oldHistories.add(history);
+    history.close().then(() => {
+      this.#losses.tell();
+      this.#oldHistories.delete(history);
     });
   }
 
@@ -301,7 +312,8 @@ export class Watch {
 
   #lossyOutputs(): LogOutput[] {
     const { history } = this.#eventLog;
-    return history ? [...this.#outputs, history.output] : this.#outputs;
+    const histories = [...this.#oldHistories, ...(history ? [history] : [])];
+    return [...this.#outputs, ...histories.map(({ output }) => output)];
   }
 
   *#lossCounters(): Iterable<LossCounter> {

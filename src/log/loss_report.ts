@@ -19,7 +19,9 @@ export interface LossCounter {
 export class LossReport {
   readonly #told = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #failures = new Map<LogOutput, string>();
+  // By output: one that takes another's place under the same name begins at zero.
+  readonly #lost = new WeakMap<LogOutput, number>();
+  readonly #failures = new WeakMap<LogOutput, string>();
 
   /**
    * @param outputs whose losses and failures are told
@@ -37,7 +39,7 @@ export class LossReport {
       this.#timer = undefined;
       this.tell();
       // What fails now may lose more, or mend, without anything else happening.
-      if (this.#failures.size > 0) this.soon();
+      if (this.outputs().some(({ state }) => state.failure !== undefined)) this.soon();
     }, LOSS_REPORT_MS);
   }
 
@@ -49,9 +51,10 @@ export class LossReport {
   /** Tells what happened since the last call. */
   tell(): void {
     for (const output of this.outputs()) this.#tellFailure(output);
-    for (const counter of this.counters()) this.#tellLoss(counter);
-    for (const { name, state } of this.outputs()) {
-      this.#tellLoss({ what: `lines for ${name} were lost`, count: state.lost });
+    for (const { what, count } of this.counters()) this.#tellLoss(this.#told, what, what, count);
+    for (const output of this.outputs()) {
+      const what = `lines for ${output.name} were lost`;
+      this.#tellLoss(this.#lost, output, what, output.state.lost);
     }
   }
 
@@ -68,10 +71,15 @@ export class LossReport {
     }
   }
 
-  #tellLoss({ what, count }: LossCounter): void {
-    const before = this.#told.get(what) ?? 0;
+  #tellLoss<K>(
+    told: { get(key: K): number | undefined; set(key: K, count: number): void },
+    key: K,
+    what: string,
+    count: number,
+  ): void {
+    const before = told.get(key) ?? 0;
     if (count <= before) return;
-    this.#told.set(what, count);
+    told.set(key, count);
     const sum = before > 0 ? ` (${count} since the start)` : "";
     this.log.error(`${count - before} ${what}${sum}`);
   }

@@ -23,8 +23,7 @@ Deno.test("HostNames has a bound of questions, also of those whose events have g
   });
   const flood = (first: number) =>
     Promise.all(
-      Array.from({ length: RESOLVE_WAITERS }, (_, i) =>
-        names.nameOf(text(first + i))),
+      Array.from({ length: RESOLVE_WAITERS }, (_, i) => names.nameOf(text(first + i))),
     );
   await flood(0);
   await flood(RESOLVE_WAITERS);

@@ -9,12 +9,7 @@ import { Responder } from "../../src/response/responder.ts";
 
 function event(host: number): ScanEvent {
   const source = `198.18.0.${host}`;
-  return {
-    source,
-    address: new Uint8Array([198, 18, 0, host]),
-    protocol: "TCP",
-    port: 7,
-  } as ScanEvent;
+  return { source, protocol: "TCP", port: 7 } as ScanEvent;
 }
 
 Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked any more", async () => {

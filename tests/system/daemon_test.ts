@@ -130,6 +130,41 @@ for (const args of [[], ["-m", "raw"], ["--connect"]]) {
   });
 }
 
+Deno.test("events that a full disk took no more when the history is opened anew are told", async () => {
+  await using network = await Network.create();
+  const disk = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+  await using program = await Program.start({
+    config: `TCP_PORTS="1-1024"\nHISTORY_FILE="${disk}/history"`,
+    namespace: network.watched,
+    permissions: [`--allow-read=${disk}`, `--allow-write=${disk}`],
+    wrapper: [
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      `mount -t tmpfs -o size=8k none ${disk} && exec "$@"`,
+      "sh",
+    ],
+  });
+  const lost = () =>
+    [...program.stderr.matchAll(/^(\d+) lines for \S+history were lost$/mg)]
+      .reduce((sum, [, count]) => sum + Number(count), 0);
+  await network.nmap(`-sS -p 1-100 ${WATCHED.ipv4}`);
+  await program.until(() => program.stderr.includes("No space left"), "the disk is full");
+  program.child.kill("SIGHUP");
+  await program.until(() => lost() > 0, "the losses are told");
+  const first = lost();
+  await network.nmap(`-sS -p 101-110 ${WATCHED.ipv4}`);
+  await program.events(110);
+  program.child.kill("SIGHUP");
+  await program.until(() => lost() > first, "the losses are told");
+  const history = Deno.readTextFileSync(`/proc/${program.child.pid}/root${disk}/history`);
+  const whole = history.split("\n").length - 1;
+  assert.ok(lost() === 110 - whole, `${lost()} lost, ${whole} there`);
+  assert.equal(await program.stop(), 0);
+  Deno.removeSync(disk);
+});
+
 for (const key of ["HISTORY_FILE", "IGNORE_FILE", "BLOCKED_FILE"]) {
   Deno.test(`a FIFO as ${key} is refused, and stops nothing`, async () => {
     await using network = await Network.create();
