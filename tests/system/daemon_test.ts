@@ -160,7 +160,8 @@ Deno.test("events that a full disk took no more when the history is opened anew 
   await program.until(() => lost() > first, "the losses are told");
   const history = Deno.readTextFileSync(`/proc/${program.child.pid}/root${disk}/history`);
   const whole = history.split("\n").length - 1;
-  assert.ok(lost() === 110 - whole, `${lost()} lost, ${whole} there`);
+  // The new file begins with an end for the line that was cut short: that is lost as well.
+  assert.equal(lost(), 110 - whole + 1, `${whole} are there`);
   assert.equal(await program.stop(), 0);
   Deno.removeSync(disk);
 });
