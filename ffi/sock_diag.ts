@@ -18,7 +18,10 @@ const NLMSG_DONE = 3;
 const SOCK_DIAG_BY_FAMILY = 20; // <linux/sock_diag.h>
 const ENOENT = 2;
 const IPPROTO_UDP = 17;
-const TCP_LISTEN_STATE = 1 << 10; // <net/tcp_states.h>
+const TCP_ESTABLISHED_STATE = 1 << 1; // <net/tcp_states.h>; a connected UDP socket has it, too
+const TCP_LISTEN_STATE = 1 << 10;
+const HEADER_BYTES = 16; // struct nlmsghdr
+const MESSAGE_SOURCE_PORT = 4; // of struct inet_diag_msg, in its inet_diag_sockid
 
 // struct nlmsghdr, then struct inet_diag_req_v2 (<linux/inet_diag.h>) with its inet_diag_sockid.
 const REQUEST = {
@@ -66,13 +69,19 @@ export class SocketDiagnosis {
    * @param protocol 6 (TCP) or 17 (UDP)
    */
   supports(protocol: number): boolean {
-    this.#fill(protocol, 4, NO_ADDRESS, 0, NO_ADDRESS, 0, 0);
-    this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST | NLM_F_DUMP, true);
-    this.#view.setUint32(REQUEST.STATES, TCP_LISTEN_STATE, true);
-    this.#send();
-    let type: number;
-    do type = this.#receiveLastType(); while (type !== NLMSG_DONE && type !== NLMSG_ERROR);
-    return type === NLMSG_DONE;
+    return this.#dump(protocol, 4, TCP_LISTEN_STATE, () => {});
+  }
+
+  /**
+   * Finds the ports of connected UDP sockets, of both families.
+   *
+   * @param ports 65,536 flags; those of the ports found are set to 1
+   */
+  connectedUdpPorts(ports: Uint8Array): void {
+    const take = (offset: number) =>
+      ports[this.#replyView.getUint16(offset + MESSAGE_SOURCE_PORT)] = 1;
+    this.#dump(IPPROTO_UDP, 4, TCP_ESTABLISHED_STATE, take);
+    this.#dump(IPPROTO_UDP, 6, TCP_ESTABLISHED_STATE, take);
   }
 
   /**
@@ -148,14 +157,31 @@ export class SocketDiagnosis {
     );
   }
 
-  /** @returns the type of the last message of the next datagram */
-  #receiveLastType(): number {
-    const received = this.#receive();
-    let type = NLMSG_DONE;
-    for (let offset = 0; offset + 16 <= received;) {
-      type = this.#replyView.getUint16(offset + 4, true);
-      offset += (this.#replyView.getUint32(offset, true) + 3) & ~3;
+  /**
+   * Asks for all sockets of a protocol and family in some states.
+   *
+   * @param take takes where each one's inet_diag_msg starts in the reply
+   * @returns whether the kernel could answer
+   */
+  #dump(
+    protocol: number,
+    version: number,
+    states: number,
+    take: (offset: number) => void,
+  ): boolean {
+    this.#fill(protocol, version, NO_ADDRESS, 0, NO_ADDRESS, 0, 0);
+    this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST | NLM_F_DUMP, true);
+    this.#view.setUint32(REQUEST.STATES, states, true);
+    this.#send();
+    for (;;) {
+      const received = this.#receive();
+      for (let offset = 0; offset + HEADER_BYTES <= received;) {
+        const type = this.#replyView.getUint16(offset + 4, true);
+        if (type === NLMSG_DONE) return true;
+        if (type === NLMSG_ERROR) return false;
+        take(offset + HEADER_BYTES);
+        offset += (this.#replyView.getUint32(offset, true) + 3) & ~3; // NLMSG_ALIGN
+      }
     }
-    return type;
   }
 }

@@ -42,6 +42,9 @@ export const INTERFACE_RETRY_MS = 1000;
 /** How long the answer of a service look-up is good: services come and go while packets flood. */
 export const SERVICE_CACHE_MS = 300;
 
+/** Questions about single UDP packets in that time: 1 ms of it. A flood is answered from a list. */
+export const SERVICE_QUESTIONS = 250;
+
 /** Answers of service look-ups remembered at once; a power of two. */
 export const SERVICE_CACHE_ENTRIES = 4096;
 

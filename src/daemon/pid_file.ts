@@ -28,6 +28,11 @@ export class PidFile {
       file.close();
       throw new AlreadyRunning(path, (await Deno.readTextFile(path)).trim());
     }
+    // Whoever held it may have removed it between the two calls: then this lock is on no file.
+    if ((await file.stat()).ino !== await inodeOf(path)) {
+      file.close();
+      return PidFile.take(path);
+    }
     await file.truncate();
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
     return new PidFile(path, file);
@@ -41,5 +46,13 @@ export class PidFile {
       // Somebody has removed it already.
     }
     this.file.close();
+  }
+}
+
+async function inodeOf(path: string): Promise<number | null> {
+  try {
+    return (await Deno.stat(path)).ino;
+  } catch {
+    return null;
   }
 }

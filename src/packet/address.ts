@@ -6,7 +6,7 @@
 import ipaddr from "ipaddr.js";
 
 /**
- * An address as inet_ntop(3) would write it.
+ * An address as text: dotted decimal, or IPv6 as RFC 5952 writes it.
  *
  * @param version 4 or 6
  * @param bytes in network order, the first 4 or all 16 of which count

@@ -34,8 +34,8 @@ interface Instruction {
   k: number;
   /** Label of an unconditional jump. */
   to?: string;
-  /** For a conditional jump: skip the next instruction when the condition does not hold. */
-  conditional: boolean;
+  /** For a conditional jump: skip the next instruction when the condition does not hold, or does. */
+  conditional?: "when" | "not";
 }
 
 /** Instructions with named places. A condition only ever skips one, so no jump is too far. */
@@ -45,18 +45,24 @@ class Assembler {
   #unnamed = 0;
 
   emit(code: number, k: number): this {
-    this.#instructions.push({ code, k, conditional: false });
+    this.#instructions.push({ code, k });
     return this;
   }
 
   /** Goes to `label` when the accumulator compares so with `k`. */
   when(code: number, k: number, label: string): this {
-    this.#instructions.push({ code, k, conditional: true });
+    this.#instructions.push({ code, k, conditional: "when" });
+    return this.jump(label);
+  }
+
+  /** Goes to `label` when the accumulator does not compare so with `k`. */
+  unless(code: number, k: number, label: string): this {
+    this.#instructions.push({ code, k, conditional: "not" });
     return this.jump(label);
   }
 
   jump(label: string): this {
-    this.#instructions.push({ code: JUMP, k: 0, to: label, conditional: false });
+    this.#instructions.push({ code: JUMP, k: 0, to: label });
     return this;
   }
 
@@ -74,29 +80,40 @@ class Assembler {
     const program = new DataView(new ArrayBuffer(this.#instructions.length * 8));
     this.#instructions.forEach(({ code, k, to, conditional }, i) => {
       program.setUint16(i * 8, code, true);
-      program.setUint8(i * 8 + 3, conditional ? 1 : 0); // jf; jt is 0: the next one
+      program.setUint8(i * 8 + 2, conditional === "not" ? 1 : 0); // jt: how many to skip
+      program.setUint8(i * 8 + 3, conditional === "when" ? 1 : 0); // jf
       program.setUint32(i * 8 + 4, to === undefined ? k : this.#labels.get(to)! - i - 1, true);
     });
     return new Uint8Array(program.buffer);
   }
 }
 
-/** The programs of the two captures, by hand. */
+const MOST_INSTRUCTIONS = 4096; // BPF_MAXINSNS, <linux/bpf_common.h>
+const INSTRUCTION_BYTES = 8; // struct sock_filter
+
+/**
+ * The programs of the two captures, by hand. A host with very many addresses leaves less room for
+ * ports: then more ports pass than are watched, and the detector sorts them out.
+ */
 export function assembledFilters(
   addresses: readonly OwnNetwork[],
   tcpPorts: PortSet,
   udpPorts: PortSet,
 ): { headers: Uint8Array<ArrayBuffer>; extensions: Uint8Array<ArrayBuffer> } {
-  return {
-    headers: headersProgram(addresses, tcpPorts, udpPorts),
-    extensions: extensionsProgram(addresses),
-  };
+  let ranges = FILTER_PORT_RANGES;
+  let headers = headersProgram(addresses, tcpPorts, udpPorts, ranges);
+  while (headers.length > MOST_INSTRUCTIONS * INSTRUCTION_BYTES && ranges > 1) {
+    ranges = Math.floor(ranges / 2);
+    headers = headersProgram(addresses, tcpPorts, udpPorts, ranges);
+  }
+  return { headers, extensions: extensionsProgram(addresses) };
 }
 
 function headersProgram(
   addresses: readonly OwnNetwork[],
   tcpPorts: PortSet,
   udpPorts: PortSet,
+  ranges: number,
 ): Uint8Array<ArrayBuffer> {
   const program = new Assembler();
   startByVersion(program);
@@ -121,9 +138,9 @@ function headersProgram(
     .jump("reject");
   program.label("tcp6").emit(LOAD_BYTE, 53).when(JUMP_SET, ACK_OR_RST, "reject");
   program.label("tcp port");
-  portsAtX(program, tcpPorts);
+  portsAtX(program, tcpPorts, ranges);
   program.label("udp port");
-  portsAtX(program, udpPorts);
+  portsAtX(program, udpPorts, ranges);
   return end(program);
 }
 
@@ -160,11 +177,12 @@ function ownAddress(
     if (address.length !== (version === 4 ? 4 : 16)) continue;
     const next = program.newLabel();
     const words = new DataView(Uint8Array.from(address).buffer);
-    for (let bit = 0; bit < prefix; bit += 32) {
+    // From the last word, in which the addresses of a host differ: most are passed over at once.
+    for (let bit = Math.ceil(prefix / 32) * 32 - 32; bit >= 0; bit -= 32) {
       const mask = prefix - bit >= 32 ? 0xffff_ffff : (0xffff_ffff << (32 - (prefix - bit))) >>> 0;
-      const same = program.newLabel();
-      program.emit(LOAD_WORD, start + bit / 8).emit(AND, mask)
-        .when(JUMP_EQUAL, (words.getUint32(bit / 8) & mask) >>> 0, same).jump(next).label(same);
+      program.emit(LOAD_WORD, start + bit / 8);
+      if (mask !== 0xffff_ffff) program.emit(AND, mask);
+      program.unless(JUMP_EQUAL, (words.getUint32(bit / 8) & mask) >>> 0, next);
     }
     program.jump(found).label(next);
   }
@@ -172,9 +190,9 @@ function ownAddress(
 }
 
 /** Accepts a destination port of the set, with the transport header at X, and rejects the rest. */
-function portsAtX(program: Assembler, ports: PortSet): void {
+function portsAtX(program: Assembler, ports: PortSet, ranges: number): void {
   program.emit(LOAD_HALF_AT_X, 2);
-  for (const { first, last } of ports.covering(FILTER_PORT_RANGES)) {
+  for (const { first, last } of ports.covering(ranges)) {
     // In ascending order: below the first of a range is below all that follow.
     const inOrAbove = program.newLabel();
     const above = program.newLabel();

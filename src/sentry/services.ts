@@ -6,7 +6,7 @@
  */
 import { readKernelFile, SystemError } from "../../ffi/libc.ts";
 import { SocketDiagnosis } from "../../ffi/sock_diag.ts";
-import { SERVICE_CACHE_ENTRIES, SERVICE_CACHE_MS } from "../limits.ts";
+import { SERVICE_CACHE_ENTRIES, SERVICE_CACHE_MS, SERVICE_QUESTIONS } from "../limits.ts";
 import { type Packet, Protocol } from "../packet/packet.ts";
 import { LocalSockets } from "./local_sockets.ts";
 
@@ -40,8 +40,8 @@ const KEY_BYTES = 20; // address (16), port (2), protocol, version
 
 /**
  * Services by sock_diag: one question to the kernel, 4 µs, for each address and port that packets
- * come to, and again after the answer's time. Connected UDP sockets are asked for by each packet's
- * own source, and never remembered: the answer for one source says nothing about another.
+ * come to, and again after the answer's time. Where a port has a connected UDP socket, it is asked
+ * for by each packet's own source, and the answer is not remembered: it says nothing about another.
  */
 export class DiagnosedServices implements Services {
   readonly #diagnosis: SocketDiagnosis;
@@ -53,6 +53,11 @@ export class DiagnosedServices implements Services {
   readonly #answers = new Uint8Array(SERVICE_CACHE_ENTRIES);
   readonly #goodUntil = new Float64Array(SERVICE_CACHE_ENTRIES);
 
+  readonly #connectedPorts = new Uint8Array(65_536);
+  #listedWindow = -Infinity;
+  #windowEnd = -Infinity;
+  #asked = 0;
+
   /** @param onFailure takes why the kernel is not asked any more */
   constructor(diagnosis: SocketDiagnosis, onFailure: (text: string) => void) {
     this.#diagnosis = diagnosis;
@@ -63,7 +68,7 @@ export class DiagnosedServices implements Services {
     if (this.#listed) return this.#listed.has(packet);
     try {
       if (this.#unconnected(packet)) return true;
-      return packet.protocol === Protocol.Udp &&
+      return packet.protocol === Protocol.Udp && this.#mayBeConnected(packet) &&
         this.#ask(packet, packet.source, packet.sourcePort);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
@@ -90,6 +95,25 @@ export class DiagnosedServices implements Services {
     this.#answers[entry] = answer ? 1 : 0;
     this.#goodUntil[entry] = packet.readMs + SERVICE_CACHE_MS;
     return answer;
+  }
+
+  /**
+   * Whether a connected UDP socket may have the port. While packets are few the kernel is asked about
+   * each, so that an answer to a question of this host's own is never taken for a probe, however
+   * young the socket. In a flood one list of such ports serves for a moment.
+   */
+  #mayBeConnected({ destinationPort, readMs }: Packet): boolean {
+    if (readMs >= this.#windowEnd) {
+      this.#windowEnd = readMs + SERVICE_CACHE_MS;
+      this.#asked = 0;
+    }
+    if (this.#asked++ < SERVICE_QUESTIONS) return true;
+    if (this.#listedWindow !== this.#windowEnd) {
+      this.#listedWindow = this.#windowEnd;
+      this.#connectedPorts.fill(0);
+      this.#diagnosis.connectedUdpPorts(this.#connectedPorts);
+    }
+    return this.#connectedPorts[destinationPort] === 1;
   }
 
   #ask(packet: Packet, remote: Uint8Array, remotePort: number): boolean {

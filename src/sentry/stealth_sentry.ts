@@ -116,7 +116,7 @@ export class StealthSentry implements Sentry {
   *losses(): Iterable<{ what: string; count: number }> {
     const drops = new Map(this.#drops);
     for (const { source } of this.#sources()) {
-      drops.set(source.device, (drops.get(source.device) ?? 0) + source.dropped());
+      drops.set(source.device, (drops.get(source.device) ?? 0) + droppedBy(source));
     }
     for (const [device, count] of drops) {
       yield { what: `packets were dropped by the kernel on ${device}, its buffer was full`, count };
@@ -174,8 +174,13 @@ export class StealthSentry implements Sentry {
     const key = keyOf(target);
     const sources = this.#options.method.open(target, this.#ports, share);
     this.#watches.set(key, { target, sources });
-    for (const { source } of sources) {
-      this.#options.poller.add(source.fd, () => this.#drain(key, source));
+    try {
+      for (const { source } of sources) {
+        this.#options.poller.add(source.fd, () => this.#drain(key, source));
+      }
+    } catch (error) {
+      this.#drop(key);
+      throw error;
     }
     this.#options.onVerbose(`Watching ${target.device} for packets to ${textOf(target)}`);
   }
