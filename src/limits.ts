@@ -16,7 +16,7 @@ export const HEADER_SNAPSHOT_BYTES = 160;
 export const FULL_SNAPSHOT_BYTES = 65_575; // IPv6 header, largest payload, and the link header
 
 /** Kernel memory for the headers-only rings of all interfaces together. */
-export const HEADER_RINGS_BYTES = 6 * 1024 * 1024;
+export const HEADER_RINGS_BYTES = 8 * 1024 * 1024;
 
 /** Least kernel memory for one interface's ring, however many interfaces there are. */
 export const LEAST_RING_BYTES = 512 * 1024;
