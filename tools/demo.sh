@@ -11,7 +11,8 @@ folder=$(mktemp -d)
 sentry=
 
 cleanup() {
-  trap - EXIT INT TERM
+  trap '' INT TERM HUP PIPE
+  trap - EXIT
   if [ -n "$sentry" ]; then
     kill "$sentry" 2>/dev/null || true
     wait "$sentry" 2>/dev/null || true
@@ -21,7 +22,8 @@ cleanup() {
   rm -rf "$folder"
 }
 trap cleanup EXIT
-trap 'exit 130' INT TERM
+# A reader that has seen enough, as in `make demo | head`, ends it with SIGPIPE.
+trap 'exit 130' INT TERM HUP PIPE
 
 host() { # NAMESPACE IPV4 IPV6
   ip -n "$1" link set lo up
