@@ -1,41 +1,73 @@
 import assert from "node:assert/strict";
 import { BlockMode, defaultConfig } from "../../src/config/config.ts";
 import type { ScanEvent } from "../../src/event/scan_event.ts";
-import { COMMANDS_AT_ONCE } from "../../src/limits.ts";
+import { COMMANDS_AT_ONCE, RESPONSE_QUEUE } from "../../src/limits.ts";
 import { Logger } from "../../src/log/logger.ts";
 import type { CommandRunner } from "../../src/response/command.ts";
 import { HostsDeny } from "../../src/response/hosts_deny.ts";
 import { Responder } from "../../src/response/responder.ts";
 
 function event(host: number): ScanEvent {
-  const source = `198.18.0.${host}`;
+  const source = `198.18.${host >> 8}.${host & 255}`;
   return { source, protocol: "TCP", port: 7 } as ScanEvent;
 }
 
-Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked any more", async () => {
-  const started: string[] = [];
-  const ends: (() => void)[] = [];
-  const commands = {
-    run(command: string) {
-      started.push(command);
-      return new Promise((resolve) => ends.push(() => resolve(undefined)));
-    },
-  } as unknown as CommandRunner;
+/** Commands that run until the test ends them. */
+class HeldCommands {
+  readonly started: string[] = [];
+  readonly ends: (() => void)[] = [];
+
+  run(command: string): Promise<undefined> {
+    this.started.push(command);
+    return new Promise((resolve) => this.ends.push(() => resolve(undefined)));
+  }
+
+  close(): void {
+    for (const end of this.ends) end();
+  }
+}
+
+function responderWith(held: HeldCommands) {
   const config = {
     ...defaultConfig("portsentry.conf"),
     blockTcp: BlockMode.Block,
     killRoute: "block $TARGET$",
   };
-  const log = new Logger({ verbose: false, debug: false, outputs: [] });
-  const parts = { config, blocked: undefined, hostsDeny: new HostsDeny(), commands, log };
-  const responder = new Responder(parts);
+  const responder = new Responder({
+    config,
+    blocked: undefined,
+    hostsDeny: new HostsDeny(),
+    commands: held as unknown as CommandRunner,
+    log: new Logger({ verbose: false, debug: false, outputs: [] }),
+  });
+  return { config, responder };
+}
+
+Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked any more", async () => {
+  const held = new HeldCommands();
+  const { config, responder } = responderWith(held);
   const outcomes = Array.from(
     { length: COMMANDS_AT_ONCE + 1 },
     (_, i) => responder.respond(event(i)),
   );
-  assert.equal(started.length, COMMANDS_AT_ONCE);
+  assert.equal(held.started.length, COMMANDS_AT_ONCE);
   responder.reconfigure({ config: { ...config, blockTcp: BlockMode.LogOnly }, blocked: undefined });
-  for (const end of ends) end();
+  for (const end of held.ends) end();
   assert.deepEqual((await Promise.all(outcomes)).at(-1), "not blocked");
-  assert.equal(started.length, COMMANDS_AT_ONCE);
+  assert.equal(held.started.length, COMMANDS_AT_ONCE);
+});
+
+Deno.test("Responder: more hosts than may wait are not acted on, told at once, and counted", async () => {
+  const held = new HeldCommands();
+  const { responder } = responderWith(held);
+  const most = COMMANDS_AT_ONCE + RESPONSE_QUEUE;
+  const outcomes = Array.from({ length: most }, (_, i) => responder.respond(event(i)));
+  assert.equal(responder.notRun, 0);
+  assert.equal(responder.respond(event(most)), "not blocked");
+  assert.equal(responder.notRun, 1);
+  // An event of a host whose turn is still to come is none too many: it shares the outcome.
+  assert.ok(responder.respond(event(0)) instanceof Promise);
+  responder.close();
+  assert.deepEqual(new Set(await Promise.all(outcomes)), new Set(["not blocked"]));
+  assert.equal(held.started.length, COMMANDS_AT_ONCE);
 });

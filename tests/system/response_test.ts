@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ethernet, ipv4, tcp } from "../frames.ts";
 import { Network, SCANNER, WATCHED } from "./network.ts";
 import { eventLine, Program, type ProgramOptions } from "./program.ts";
 
@@ -456,4 +457,28 @@ function hostsFile(text: string) {
     Deno.writeTextFileSync(`${path}/hosts`, text);
     Deno.writeTextFileSync(`${path}/nsswitch.conf`, "hosts: files\n");
   });
+}
+
+Deno.test("twenty hosts' commands run at once, and a host's second event waits for its first", async () => {
+  await using network = await Network.create();
+  await using program = await start(
+    network,
+    'BLOCK_TCP="1"\nKILL_ROUTE="echo $TARGET$ >> FOLDER/acts; sleep 2"',
+  );
+  const sources = Array.from({ length: 20 }, (_, i) => [192, 0, 2, 100 + i]);
+  const frames = sources.map((source) => ethernet(ipv4(tcp({ port: 23 }), { source })));
+  const begin = performance.now();
+  await network.inject([...frames, ...frames]);
+  await program.until(() => linesOf(program, "acts") === 20, "all commands run");
+  assert.ok(performance.now() - begin < 2000, "they ran one after the other");
+  assert.equal((await program.events(40)).length, 40);
+  assert.equal(linesOf(program, "acts"), 20);
+});
+
+function linesOf(program: Program, name: string): number {
+  try {
+    return program.file(name).split("\n").length - 1;
+  } catch {
+    return 0;
+  }
 }
