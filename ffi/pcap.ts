@@ -32,7 +32,6 @@ const SYMBOLS = {
   pcap_statustostr: { parameters: ["i32"], result: "usize" }, // int error
   pcap_close: { parameters: ["usize"], result: "void" }, // pcap_t *p
   pcap_open_dead: { parameters: ["i32", "i32"], result: "usize" }, // int linktype, int snaplen
-  pcap_lib_version: { parameters: [], result: "usize" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Libpcap = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
@@ -41,9 +40,7 @@ type Libpcap = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 const PCAP_ERRBUF_SIZE = 256;
 const PCAP_D_IN = 1;
 const PCAP_NETMASK_UNKNOWN = 0xffffffff;
-const PCAP_ERROR_NO_SUCH_DEVICE = -5;
 const PCAP_ERROR_PERM_DENIED = -8;
-const PCAP_ERROR_IFACE_NOT_UP = -9;
 const PCAP_ERROR_PROMISC_PERM_DENIED = -11;
 const PKTHDR_BYTES = 24n; // struct timeval (two longs), bpf_u_int32 caplen, bpf_u_int32 len
 const BPF_PROGRAM_WORDS = 2; // struct bpf_program: u_int bf_len (padded), struct bpf_insn *bf_insns
@@ -56,24 +53,11 @@ function libpcap(): Libpcap {
   return opened ??= openLibrary("libpcap", SYMBOLS).symbols;
 }
 
-/** The version text of the libpcap in use, such as `libpcap version 1.10.3 (with TPACKET_V3)`. */
-export function libraryVersion(): string {
-  return cString(libpcap().pcap_lib_version());
-}
-
 /** A libpcap call that failed. */
 export class PcapError extends Error {
   override name = "PcapError";
   constructor(readonly call: string, readonly code: number, text: string) {
     super(`${call}: ${text}`);
-  }
-  /** The device has gone, or never was there. */
-  get noSuchDevice(): boolean {
-    return this.code === PCAP_ERROR_NO_SUCH_DEVICE;
-  }
-  /** The device is there but down. */
-  get notUp(): boolean {
-    return this.code === PCAP_ERROR_IFACE_NOT_UP;
   }
   /** The process lacks CAP_NET_RAW. */
   get permissionDenied(): boolean {

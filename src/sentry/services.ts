@@ -7,6 +7,7 @@
 import { readKernelFile, SystemError } from "../../ffi/libc.ts";
 import { SocketDiagnosis } from "../../ffi/sock_diag.ts";
 import { SERVICE_CACHE_ENTRIES, SERVICE_CACHE_MS, SERVICE_QUESTIONS } from "../limits.ts";
+import { hashAddress, newHashKey } from "../packet/address_hash.ts";
 import { type Packet, Protocol } from "../packet/packet.ts";
 import { LocalSockets } from "./local_sockets.ts";
 
@@ -36,7 +37,7 @@ export function openServices(
 }
 
 const NO_ADDRESS = new Uint8Array(16);
-const KEY_BYTES = 20; // address (16), port (2), protocol, version
+const KEY_BYTES = 20; // a multiple of 4: address (16), port (2), protocol, version
 
 /**
  * Services by sock_diag: one question to the kernel, 4 µs, for each address and port that packets
@@ -48,6 +49,7 @@ export class DiagnosedServices implements Services {
   readonly #onFailure: (text: string) => void;
   /** What is asked instead when the kernel has failed to answer once. */
   #listed: ListedServices | undefined;
+  readonly #hashKey = newHashKey();
   readonly #key = new Uint8Array(KEY_BYTES);
   readonly #keys = new Uint8Array(SERVICE_CACHE_ENTRIES * KEY_BYTES);
   readonly #answers = new Uint8Array(SERVICE_CACHE_ENTRIES);
@@ -132,16 +134,12 @@ export class DiagnosedServices implements Services {
   /** Writes the packet's key and finds its place; two that meet there displace each other. */
   #entryOf({ version, protocol, destination, destinationPort }: Packet): number {
     const length = version === 4 ? 4 : 16;
-    let hash = destinationPort * 31 + protocol;
-    for (let i = 0; i < 16; i++) {
-      this.#key[i] = i < length ? destination[i] : 0;
-      hash = Math.imul(hash ^ this.#key[i], 0x0100_0193); // FNV-1a's prime
-    }
+    for (let i = 0; i < 16; i++) this.#key[i] = i < length ? destination[i] : 0;
     this.#key[16] = destinationPort >> 8;
     this.#key[17] = destinationPort;
     this.#key[18] = protocol;
     this.#key[19] = version;
-    return (hash ^ hash >>> 15) & (SERVICE_CACHE_ENTRIES - 1);
+    return hashAddress(this.#hashKey, this.#key, KEY_BYTES) & (SERVICE_CACHE_ENTRIES - 1);
   }
 
   #isKey(entry: number): boolean {

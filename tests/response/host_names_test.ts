@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { RESOLVE_AT_ONCE, RESOLVE_TIMEOUT_MS, RESOLVE_WAITERS } from "../../src/limits.ts";
-import { HostNames } from "../../src/response/host_names.ts";
+import { harmlessName, HostNames } from "../../src/response/host_names.ts";
 
 const text = (host: number) => `198.18.${host >> 8}.${host & 0xff}`;
 
@@ -36,4 +37,14 @@ Deno.test("HostNames has a bound of questions, also of those whose events have g
   await new Promise((resolve) => setTimeout(resolve, 0));
   for (const answer of answers) answer();
   assert.equal(await name, "a.example.org");
+});
+
+Deno.test("harmlessName() leaves nothing of a name that could forge a line, and no address", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 100 }), (name) => {
+    const harmless = harmlessName(name);
+    if (harmless !== undefined) assert.match(harmless, /^[A-Za-z0-9._?-]+$/);
+  }));
+  assert.equal(harmlessName("scanner.example.org"), "scanner.example.org");
+  assert.equal(harmlessName("203.0.113.5"), undefined);
+  assert.equal(harmlessName("x) [1.2.3.4]"), "x???1.2.3.4?");
 });

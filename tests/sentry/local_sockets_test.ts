@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
+import fc from "fast-check";
 import { readKernelFile } from "../../ffi/libc.ts";
 import { Packet, Protocol } from "../../src/packet/packet.ts";
 import { LocalSockets } from "../../src/sentry/local_sockets.ts";
@@ -72,4 +73,22 @@ Deno.test("ListedServices finds a real listener in /proc/net", async () => {
   assert.equal(services.has(packet(6, 4, [127, 0, 0, 1], port)), true);
   assert.equal(services.has(packet(6, 4, [127, 0, 0, 2], port)), false);
   await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("LocalSockets survives any table", () => {
+  const cell = fc.constantFrom(
+    "0:",
+    "0100007F:0016",
+    "00000000:0000",
+    "0A",
+    "x",
+    ":",
+    "",
+    "\n",
+    " ",
+  );
+  fc.assert(fc.property(fc.array(cell), (cells) => {
+    const sockets = new LocalSockets([{ protocol: Protocol.Tcp, table: cells.join(" ") }]);
+    assert.equal(typeof sockets.takes(packet(6, 4, [127, 0, 0, 1], 22)), "boolean");
+  }));
 });

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  blockedRecord,
+  BlockedSet,
+  NotABlockedFile,
+  parseBlockedFile,
+} from "../../src/response/blocked_set.ts";
+
+const host = fc.oneof(
+  fc.uint8Array({ minLength: 4, maxLength: 4 }),
+  fc.uint8Array({ minLength: 16, maxLength: 16 }),
+);
+
+function fileOf(hosts: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(hosts.flatMap((one) => [...blockedRecord(one)]));
+}
+
+Deno.test("parseBlockedFile() reads back what blockedRecord() wrote", () => {
+  fc.assert(fc.property(fc.array(host), (hosts) => {
+    const file = fileOf(hosts);
+    const parsed = parseBlockedFile(file);
+    assert.deepEqual(parsed.hosts.map((one) => [...one]), hosts.map((one) => [...one]));
+    assert.equal(parsed.wholeBytes, file.length);
+  }));
+});
+
+Deno.test("parseBlockedFile() keeps the whole records of a file cut anywhere", () => {
+  fc.assert(fc.property(fc.array(host, { minLength: 1 }), fc.nat(1000), (hosts, cut) => {
+    const file = fileOf(hosts).subarray(0, cut);
+    const { hosts: kept, wholeBytes } = parseBlockedFile(file);
+    assert.deepEqual(
+      kept.map((one) => [...one]),
+      hosts.slice(0, kept.length).map((one) => [...one]),
+    );
+    assert.equal(wholeBytes, fileOf(kept).length);
+    assert.ok(file.length - wholeBytes < 18);
+  }));
+});
+
+Deno.test("parseBlockedFile() takes any bytes for a blocked file or for none", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    try {
+      assert.ok(parseBlockedFile(bytes).wholeBytes <= bytes.length);
+    } catch (error) {
+      assert.ok(error instanceof NotABlockedFile, String(error));
+    }
+  }));
+});
+
+Deno.test("BlockedSet remembers hosts across openings, each with one record", () => {
+  const path = Deno.makeTempFileSync();
+  const first = BlockedSet.open(path);
+  for (const one of ["192.0.2.9", "2001:db8::9", "192.0.2.9"]) first.add(one);
+  first.close();
+  const second = BlockedSet.open(path);
+  assert.equal(second.size, 2);
+  assert.ok(second.has("192.0.2.9") && second.has("2001:db8::9"));
+  assert.ok(!second.has("192.0.2.8"));
+  second.close();
+  assert.equal(Deno.statSync(path).size, 6 + 18);
+  Deno.removeSync(path);
+});
