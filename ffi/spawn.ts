@@ -25,7 +25,9 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
+  posix_spawn_file_actions_destroy: { parameters: ["usize"], result: "i32" },
   posix_spawnattr_init: { parameters: ["usize"], result: "i32" },
+  posix_spawnattr_destroy: { parameters: ["usize"], result: "i32" },
   posix_spawnattr_setflags: { parameters: ["usize", "i16"], result: "i32" }, // attr, short flags
   posix_spawnattr_setsigdefault: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
   posix_spawnattr_setsigmask: { parameters: ["usize", "buffer"], result: "i32" }, // attr, const sigset_t *
@@ -157,6 +159,14 @@ export class Launcher {
       });
     });
     return { ended, kill: () => killGroup(pid) };
+  }
+
+  /** Gives what was prepared back. */
+  close(): void {
+    const { free } = libc();
+    this.#lib.posix_spawn_file_actions_destroy(this.#actions);
+    this.#lib.posix_spawnattr_destroy(this.#attributes);
+    for (const memory of [this.#actions, this.#attributes, this.#environment]) free(memory);
   }
 }
 

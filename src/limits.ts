@@ -100,6 +100,9 @@ export const COMMAND_BUSY_STATUS = 4;
 export const COMMAND_BUSY_TRIES = 8;
 export const COMMAND_BUSY_WAIT_MS = 20;
 
+/** How long after a command the shell for the next one is started: a batch of probes comes first. */
+export const READY_SHELL_PAUSE_MS = 2;
+
 /** What responses that are under way may take at the end of the program. */
 export const RESPONSE_CLOSE_MS = 400;
 

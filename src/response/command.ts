@@ -14,6 +14,7 @@ import {
   COMMAND_BUSY_WAIT_MS,
   COMMAND_TIMEOUT_MS,
 } from "../limits.ts";
+import { ReadyShell } from "./ready_shell.ts";
 
 /** The shell that runs the commands; a run that is to use it needs `--allow-run` of this path. */
 export const SHELL = "/bin/sh";
@@ -47,11 +48,19 @@ export type CommandFailure = string | undefined;
 export class CommandRunner {
   readonly #poller: Poller;
   readonly #launcher = new Launcher({ env: ENVIRONMENT, stdout: "null", stderr: "inherit" });
+  readonly #ready: ReadyShell;
   readonly #running = new Set<ChildProcess>();
   #closed = false;
 
   constructor(poller: Poller) {
     this.#poller = poller;
+    this.#ready = new ReadyShell(SHELL, ENVIRONMENT, poller);
+  }
+
+  /** Gets ready for commands like these, or for none. */
+  prepare(templates: readonly string[]): void {
+    this.#ready.wanted = !this.#closed &&
+      templates.some((template) => plainWords(template.replaceAll("$", "")) === undefined);
   }
 
   /** Runs a command, again when it only found a lock held. */
@@ -74,6 +83,7 @@ export class CommandRunner {
   /** Ends what runs: a command that went on alone would do what nobody tells any more. */
   close(): void {
     this.#closed = true;
+    this.#ready.wanted = false;
     for (const child of this.#running) child.kill();
   }
 
@@ -88,7 +98,8 @@ export class CommandRunner {
         if (!(error instanceof SystemError)) throw error;
       }
     }
-    return this.#launcher.start(SHELL, ["-c", command], this.#poller);
+    return this.#ready.run(command) ??
+      this.#launcher.start(SHELL, ["-c", command], this.#poller);
   }
 
   async #runOnce(command: string, limitMs: number): Promise<ExitStatus | string> {

@@ -46,6 +46,7 @@ export class Responder {
   /** Goes by another configuration from now on. */
   reconfigure(parts: Pick<ResponderParts, "config" | "blocked">): void {
     this.#parts = { ...this.#parts, ...parts };
+    this.#parts.commands.prepare(commandsOf(parts.config));
   }
 
   /** Events that were not acted on because the queue was full, so far. */
@@ -172,4 +173,15 @@ export class Responder {
       return failure === undefined;
     };
   }
+}
+
+/** The commands that events may lead to. */
+function commandsOf({ blockTcp, blockUdp, killRoute, killRunCmd }: Config): string[] {
+  const modes = [blockTcp, blockUdp];
+  return [
+    ...(modes.includes(BlockMode.Block) && killRoute !== undefined ? [killRoute] : []),
+    ...(modes.some((mode) => mode !== BlockMode.LogOnly) && killRunCmd !== undefined
+      ? [killRunCmd]
+      : []),
+  ];
 }

@@ -22,6 +22,8 @@ class HeldCommands {
     return new Promise((resolve) => this.ends.push(() => resolve(undefined)));
   }
 
+  prepare(): void {}
+
   close(): void {
     for (const end of this.ends) end();
   }
