@@ -34,7 +34,7 @@ ok:
 	@.tools/deno task ok
 
 bench:
-	@tools/setup.sh libpcap ip tcpreplay
+	@tools/setup.sh libpcap ip tcpreplay portsentry-1
 	@.tools/deno bench -A --quiet bench/micro_bench.ts
 	@.tools/deno run -A --quiet bench/run.ts
 

@@ -4,12 +4,9 @@
  * @module
  */
 import { Network } from "../tests/system/network.ts";
-import type { ProgramOptions } from "../tests/system/program.ts";
-import { countLines, pause, percentiles, probe, replay, Subject, writeFlood } from "./rig.ts";
+import type { Contender } from "./contenders.ts";
+import { countLines, pause, percentiles, probe, replay, type Subject, writeFlood } from "./rig.ts";
 
-type Method = ProgramOptions & { args: string[] };
-
-const WATCH = 'TCP_PORTS="1-1024"\nHISTORY_FILE="FOLDER/history"\n';
 const FLOOD_PACKETS = 200_000;
 const LARGE_FLOOD_PACKETS = 1_000_000;
 const LONE_PROBES = 80;
@@ -17,7 +14,7 @@ const IDLE_MS = 60_000;
 const SETTLE_MS = 10_000;
 
 /** A measure's name, and what it finds for a way to capture: one or more figures. */
-export type Measure = [names: string[], run: (method: Method) => Promise<string[]>];
+export type Measure = [names: string[], run: (contender: Contender) => Promise<string[]>];
 
 export const MEASURES: Measure[] = [
   [["exec to active", "RSS idle"], start],
@@ -30,12 +27,12 @@ export const MEASURES: Measure[] = [
   [["idle CPU over a minute"], idle],
 ];
 
-async function start(method: Method): Promise<string[]> {
+async function start(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   const times: number[] = [];
   let rss = 0;
   for (let i = 0; i < 5; i++) {
-    await using subject = await Subject.start(network, WATCH, method);
+    await using subject = await contender.start(network);
     times.push(subject.startMs);
     await pause(500);
     rss = Math.max(rss, subject.rssMiB());
@@ -43,9 +40,9 @@ async function start(method: Method): Promise<string[]> {
   return [`${times.sort((a, b) => a - b)[2].toFixed(0)} ms`, `${rss.toFixed(0)} MiB`];
 }
 
-async function flood(method: Method): Promise<string[]> {
+async function flood(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
-  await using subject = await Subject.start(network, WATCH, method);
+  await using subject = await contender.start(network);
   const file = `${subject.folder}/flood.pcap`;
   writeFlood(file, FLOOD_PACKETS);
   const before = subject.cpuMs();
@@ -62,10 +59,10 @@ async function flood(method: Method): Promise<string[]> {
   ];
 }
 
-async function largeFlood(method: Method): Promise<string[]> {
+async function largeFlood(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   // A trigger, so that every source is counted, too.
-  await using subject = await Subject.start(network, `${WATCH}SCAN_TRIGGER="2"`, method);
+  await using subject = await contender.start(network, { scanTrigger: 2 });
   const file = `${subject.folder}/flood.pcap`;
   writeFlood(file, LARGE_FLOOD_PACKETS);
   let most = 0;
@@ -76,10 +73,11 @@ async function largeFlood(method: Method): Promise<string[]> {
   return [`${most.toFixed(0)} MiB, ${subject.rssMiB().toFixed(0)} MiB`];
 }
 
-async function serviceFlood(method: Method): Promise<string[]> {
+async function serviceFlood(contender: Contender): Promise<string[]> {
+  if (!contender.checksServices) return ["–", "–"];
   await using network = await Network.create();
   await using _service = await network.listen("tcp/0.0.0.0/23");
-  await using subject = await Subject.start(network, WATCH, method);
+  await using subject = await contender.start(network);
   const file = `${subject.folder}/flood.pcap`;
   writeFlood(file, FLOOD_PACKETS);
   const before = subject.cpuMs();
@@ -90,41 +88,39 @@ async function serviceFlood(method: Method): Promise<string[]> {
   return [`${(cpuMs * 1000 / FLOOD_PACKETS).toFixed(1)} us`, droppedIn(subject)];
 }
 
-async function loneHistory(method: Method): Promise<string[]> {
+async function loneHistory(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
-  await using subject = await Subject.start(network, WATCH, method);
+  await using subject = await contender.start(network);
   return [
     percentiles(await probe(network, "modify", `${subject.folder}/history`, `${LONE_PROBES}`)),
   ];
 }
 
-async function loneCommand(method: Method): Promise<string[]> {
+async function loneCommand(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
-  const config = `${WATCH}BLOCK_TCP="1"\nKILL_ROUTE="echo $TARGET$ > FOLDER/fifo"`;
-  await using subject = await Subject.start(network, config, method);
+  const killRoute = "echo $TARGET$ > FOLDER/fifo";
+  await using subject = await contender.start(network, { killRoute });
   const fifo = `${subject.folder}/fifo`;
   await network.onWatched(`mkfifo ${fifo}`);
   return [percentiles(await probe(network, "read", fifo, `${LONE_PROBES}`))];
 }
 
 /** The first ten sources' commands hang; then single SYNs of others come, which are only logged. */
-async function hanging(method: Method): Promise<string[]> {
+async function hanging(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
-  const config = `${WATCH}BLOCK_TCP="1"
-KILL_ROUTE="case $TARGET$ in 11.*) sleep 30 ;; esac"`;
-  await using subject = await Subject.start(network, config, method);
-  const file = `${subject.folder}/flood.pcap`;
-  writeFlood(file, 10);
-  await replay(network, file);
+  const killRoute = "case $TARGET$ in 11.*) sleep 30 ;; esac";
+  await using subject = await contender.start(network, { killRoute });
+  const flood = `${subject.folder}/flood.pcap`;
+  writeFlood(flood, 10);
+  await replay(network, flood);
   await pause(500);
-  return [
-    percentiles(await probe(network, "modify", `${subject.folder}/stdout`, `${LONE_PROBES}`)),
-  ];
+  const file = `${subject.folder}/${contender.eventFile}`;
+  return [percentiles(await probe(network, "modify", file, `${LONE_PROBES}`))];
 }
 
-async function idle(method: Method): Promise<string[]> {
+async function idle(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
-  await using subject = await Subject.start(network, WATCH, method);
+  await using subject = await contender.start(network);
   await pause(SETTLE_MS); // the collector tidies up once after the start
   const before = subject.cpuMs();
   await pause(IDLE_MS);

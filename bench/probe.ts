@@ -1,6 +1,7 @@
 /**
  * Sends lone SYNs from the scanning host and waits after each until a file changes or a FIFO can be
- * read: `deno run -A probe.ts modify|read PATH COUNT [FIRST]`. Prints the times between, in ms.
+ * read: `deno run -A probe.ts modify|read PATH COUNT [FIRST]`. Prints the times between, in ms; null
+ * when nothing came for 10 s.
  *
  * @module
  */
@@ -11,7 +12,9 @@ const SOCK_RAW = 3;
 const IN_MODIFY = 2; // <sys/inotify.h>
 const O_RDWR = 2; // opens a FIFO without waiting for its other end
 const CLOCK_MONOTONIC = 1;
+const POLLIN = 1; // <poll.h>
 const PAUSE_MS = 25;
+const WAIT_MS = 10_000;
 
 const { symbols } = Deno.dlopen(`/lib/${Deno.build.arch}-linux-gnu/libc.so.6`, {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -19,6 +22,7 @@ const { symbols } = Deno.dlopen(`/lib/${Deno.build.arch}-linux-gnu/libc.so.6`, {
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   inotify_init1: { parameters: ["i32"], result: "i32" },
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
@@ -45,6 +49,9 @@ if (mode === "modify") {
   symbols.inotify_add_watch(fd, cString(path), IN_MODIFY);
 } else fd = symbols.open(cString(path), O_RDWR);
 const buffer = new Uint8Array(4096);
+const polled = new DataView(new ArrayBuffer(8)); // struct pollfd
+polled.setInt32(0, fd, true);
+polled.setInt16(4, POLLIN, true);
 
 const times: number[] = [];
 for (let i = 0; i < Number(count); i++) {
@@ -53,6 +60,10 @@ for (let i = 0; i < Number(count); i++) {
   const frame = ethernet(ipv4(tcp({ port: 23 }), { source }));
   const start = nowMs();
   symbols.sendto(socket, frame, BigInt(frame.length), 0, address, 20);
+  if (symbols.poll(polled, 1n, WAIT_MS) === 0) {
+    console.log("null");
+    Deno.exit();
+  }
   symbols.read(fd, buffer, BigInt(buffer.length));
   times.push(nowMs() - start);
   await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

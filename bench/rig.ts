@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { ethernet, ipv4, tcp } from "../tests/frames.ts";
+import { ethernet, ipv4, setIpChecksum, tcp } from "../tests/frames.ts";
 import type { Network } from "../tests/system/network.ts";
-import { programCommand, type ProgramOptions } from "../tests/system/program.ts";
 
 const TICK_MS = 10; // sysconf(_SC_CLK_TCK) is 100
 
@@ -14,73 +13,58 @@ export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve
 
 /** A program that is being measured. */
 export class Subject implements AsyncDisposable {
-  private constructor(
-    readonly folder: string,
-    readonly child: Deno.ChildProcess,
-    /** From exec to "now active", in milliseconds. */
-    readonly startMs: number,
-  ) {}
+  /** From exec until it watches, in milliseconds. */
+  startMs = NaN;
 
-  static async start(network: Network, config: string, options: ProgramOptions): Promise<Subject> {
-    const folder = Deno.makeTempDirSync({ prefix: "portsentry-bench-" });
-    const text = config.replaceAll("FOLDER", folder);
-    Deno.writeTextFileSync(`${folder}/portsentry.conf`, text);
-    const command = programCommand(folder, { permissions: ["--allow-run=/bin/sh"], ...options });
-    const begin = performance.now();
-    const child = new Deno.Command("ip", {
-      args: [
-        ...["netns", "exec", network.watched, "sh", "-c"],
-        ...[`exec "$@" >${folder}/stdout 2>${folder}/stderr`, "sh"],
-        ...command,
-        ...["-c", `${folder}/portsentry.conf`, ...(options.args ?? [])],
-      ],
-      stdin: "null",
-    }).spawn();
-    while (!readIfThere(`${folder}/stdout`).includes("now active")) {
-      if (performance.now() - begin > 20_000) throw new Error(readIfThere(`${folder}/stderr`));
-      await pause(2);
-    }
-    return new Subject(folder, child, performance.now() - begin);
-  }
+  /**
+   * @param folder of its own, with all that it writes
+   * @param ended waits for the process to end
+   */
+  constructor(
+    readonly folder: string,
+    readonly pid: number,
+    readonly ended: (pid: number) => Promise<unknown>,
+  ) {}
 
   /** CPU used so far, user and system, in milliseconds. */
   cpuMs(): number {
-    const fields = Deno.readTextFileSync(`/proc/${this.child.pid}/stat`).split(") ")[1].split(" ");
+    const fields = Deno.readTextFileSync(`/proc/${this.pid}/stat`).split(") ")[1].split(" ");
     return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
   }
 
   /** Resident memory, in MiB. */
   rssMiB(): number {
-    const status = Deno.readTextFileSync(`/proc/${this.child.pid}/status`);
+    const status = Deno.readTextFileSync(`/proc/${this.pid}/status`);
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   }
 
+  /** What one of its files says; nothing when it is not there. */
   file(name: string): string {
-    return readIfThere(`${this.folder}/${name}`);
+    try {
+      return Deno.readTextFileSync(`${this.folder}/${name}`);
+    } catch {
+      return "";
+    }
   }
 
   /** Ends the program and waits until all it had to write is written. */
   async stop(): Promise<void> {
-    this.child.kill("SIGTERM");
-    await this.child.status;
+    this.#kill("SIGTERM");
+    await this.ended(this.pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#kill("SIGKILL");
+    await this.ended(this.pid);
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  #kill(signal: Deno.Signal): void {
     try {
-      this.child.kill("SIGKILL");
+      Deno.kill(this.pid, signal);
     } catch {
       // It has ended already.
     }
-    await this.child.status;
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
   }
 }
 
@@ -108,29 +92,25 @@ export function writeFlood(path: string, packets: number, port = 23): void {
     view.setUint32(offset + 12, frame.length, true);
     bytes.set(frame, offset + 16);
     view.setUint32(offset + 16 + 26, 0x0b00_0000 + i); // source address
-    setIpChecksum(view, offset + 16 + 14);
+    setIpChecksum(bytes, offset + 16 + 14);
   }
   Deno.writeFileSync(path, bytes);
 }
 
-/** The checksum of a header without options (RFC 1071). */
-function setIpChecksum(view: DataView, start: number): void {
-  view.setUint16(start + 10, 0);
-  let sum = 0;
-  for (let i = 0; i < 20; i += 2) sum += view.getUint16(start + i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  view.setUint16(start + 10, ~sum & 0xffff);
-}
-
 /** `0.61 / 0.95 ms`: median and 95th percentile. The first tenth warms up. */
-export function percentiles(times: number[]): string {
+export function percentiles(times: number[] | null): string {
+  if (!times) return "none in 10 s";
   const sorted = times.slice(Math.ceil(times.length / 10)).sort((a, b) => a - b);
   const at = (part: number) => sorted[Math.floor((sorted.length - 1) * part)].toFixed(2);
   return `${at(0.5)} / ${at(0.95)} ms`;
 }
 
-/** Runs probe.ts on the scanning host. */
-export async function probe(network: Network, ...args: string[]): Promise<number[]> {
+/**
+ * Runs probe.ts on the scanning host.
+ *
+ * @returns milliseconds; null when it waited in vain
+ */
+export async function probe(network: Network, ...args: string[]): Promise<number[] | null> {
   const script = new URL("./probe.ts", import.meta.url).pathname;
   const command = `${Deno.execPath()} run -A ${script} ${args.join(" ")}`;
   return JSON.parse((await network.onScanner(command)).stdout);

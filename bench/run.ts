@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { METHODS } from "../tests/system/program.ts";
+import { CONTENDERS } from "./contenders.ts";
 import { MEASURES } from "./measures.ts";
 
 const cpu = /model name\s*: (.*)/.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1] ?? "unknown";
@@ -12,12 +12,12 @@ console.log(
   `${new Date().toISOString().slice(0, 10)}, ${navigator.hardwareConcurrency} x ${cpu}, ` +
     `${memory} GiB, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}\n`,
 );
-const [, pcap] = METHODS[0];
-const [, raw] = METHODS[1];
-const rows: Record<string, { pcap: string; raw: string }> = {};
+const rows: Record<string, Record<string, string>> = {};
 for (const [names, run] of MEASURES) {
   console.error(`measuring: ${names[0]}`);
-  const [ofPcap, ofRaw] = [await run(pcap), await run(raw)];
-  names.forEach((name, i) => rows[name] = { pcap: ofPcap[i], raw: ofRaw[i] });
+  for (const contender of CONTENDERS) {
+    const figures = await run(contender);
+    names.forEach((name, i) => (rows[name] ??= {})[contender.name] = figures[i]);
+  }
 }
 console.table(rows);

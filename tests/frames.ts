@@ -90,7 +90,7 @@ export function ipv4(
     destination?: number[];
   } = {},
 ): Bytes {
-  return bytes(
+  const packet = bytes(
     [version << 4 | (5 + options / 4), 0],
     u16(totalLength ?? 20 + options + payload.length),
     [0, 0],
@@ -101,6 +101,18 @@ export function ipv4(
     Array(options).fill(1),
     payload,
   );
+  setIpChecksum(packet);
+  return packet;
+}
+
+/** Puts the checksum into the IPv4 header at `start` (RFC 1071). */
+export function setIpChecksum(packet: Bytes, start = 0): void {
+  const view = new DataView(packet.buffer, packet.byteOffset + start);
+  view.setUint16(10, 0);
+  let sum = 0;
+  for (let i = 0; i < (packet[start] & 0x0f) * 4; i += 2) sum += view.getUint16(i);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  view.setUint16(10, ~sum & 0xffff);
 }
 
 /** An IPv6 packet (RFC 8200) around `payload`. */
