@@ -30,14 +30,14 @@ export const MEASURES: Measure[] = [
 async function start(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   const times: number[] = [];
-  let rss = 0;
+  const rss: number[] = [];
   for (let i = 0; i < 5; i++) {
     await using subject = await contender.start(network);
     times.push(subject.startMs);
     await pause(500);
-    rss = Math.max(rss, subject.rssMiB());
+    rss.push(subject.rssMiB());
   }
-  return [`${times.sort((a, b) => a - b)[2].toFixed(0)} ms`, `${rss.toFixed(0)} MiB`];
+  return [`${median(times)} ms`, `${median(rss)} MiB`];
 }
 
 async function flood(contender: Contender): Promise<string[]> {
@@ -125,6 +125,10 @@ async function idle(contender: Contender): Promise<string[]> {
   const before = subject.cpuMs();
   await pause(IDLE_MS);
   return [`${((subject.cpuMs() - before) * 100 / IDLE_MS).toFixed(2)} %`];
+}
+
+function median(values: number[]): string {
+  return values.sort((a, b) => a - b)[values.length >> 1].toFixed(0);
 }
 
 function droppedIn(subject: Subject): string {

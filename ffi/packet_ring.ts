@@ -56,7 +56,7 @@ const READS_AHEAD = Deno.build.arch === "aarch64";
 export interface RingOptions {
   /** Size of one packet's slot, in bytes: a multiple of 16 that leaves 80 bytes for its header. */
   slotBytes: number;
-  /** Size of the kernel's allocations: a multiple of the page and of `slotBytes`. */
+  /** Size of the kernel's allocations: a multiple of the page; what is left over of `slotBytes` is not used. */
   blockBytes: number;
   blocks: number;
 }
@@ -101,11 +101,7 @@ export class PacketRing {
     try {
       this.setFilter(filter);
       this.#ring = this.#map();
-      this.#addresses = BigUint64Array.from({ length: this.#slots }, (_, slot) => {
-        const inBlock = slot % slotsPerBlock;
-        const block = (slot - inBlock) / slotsPerBlock;
-        return this.#ring + BigInt(block * options.blockBytes + inBlock * options.slotBytes);
-      });
+      this.#addresses = this.#slotAddresses(slotsPerBlock);
       const address = new DataView(new ArrayBuffer(SOCKADDR_LL_BYTES));
       address.setUint16(0, AF_PACKET, true);
       address.setUint16(2, ETH_P_ALL);
@@ -200,6 +196,22 @@ export class PacketRing {
     if (tagged && (this.#view.getUint16(SLOT.VLAN, true) & VLAN_ID_MASK) !== 0) return false;
     return this.enslaved.size === 0 ||
       !this.enslaved.has(this.#view.getInt32(SLOT.INTERFACE, true));
+  }
+
+  /** Written in halves: 32,768 bigints would stay in the heap for a long while. */
+  #slotAddresses(slotsPerBlock: number): BigUint64Array {
+    const addresses = new BigUint64Array(this.#slots);
+    const halves = new Uint32Array(addresses.buffer);
+    const { blockBytes, slotBytes } = this.#options;
+    for (let slot = 0; slot < this.#slots; slot++) {
+      const inBlock = slot % slotsPerBlock;
+      const block = (slot - inBlock) / slotsPerBlock;
+      // Addresses have 47 bits: a number holds them exactly.
+      const address = Number(this.#ring) + block * blockBytes + inBlock * slotBytes;
+      halves[2 * slot] = address % 2 ** 32;
+      halves[2 * slot + 1] = address / 2 ** 32;
+    }
+    return addresses;
   }
 
   #map(): bigint {

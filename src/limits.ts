@@ -12,11 +12,14 @@
  */
 export const HEADER_SNAPSHOT_BYTES = 160;
 
-/** Frames kept by the capture of IPv6 extension headers, which may be as long as the packet. */
-export const FULL_SNAPSHOT_BYTES = 65_575; // IPv6 header, largest payload, and the link header
+/**
+ * Frames kept by the capture of IPv6 extension headers, which may be nearly as long as the packet: as
+ * much as a slot of 64 KiB holds behind the ring's own header.
+ */
+export const FULL_SNAPSHOT_BYTES = 65_440;
 
-/** Kernel memory for the headers-only rings of all interfaces together. */
-export const HEADER_RINGS_BYTES = 8 * 1024 * 1024;
+/** Packets that the headers-only rings of all interfaces together hold; 6.5 to 7.5 MiB of memory. */
+export const HEADER_RING_SLOTS = 32_768;
 
 /** Least kernel memory for one interface's ring, however many interfaces there are. */
 export const LEAST_RING_BYTES = 512 * 1024;

@@ -7,7 +7,7 @@ import { Capture, PcapError } from "../../ffi/pcap.ts";
 import {
   FULL_RING_BYTES,
   FULL_SNAPSHOT_BYTES,
-  HEADER_RINGS_BYTES,
+  HEADER_RING_SLOTS,
   HEADER_SNAPSHOT_BYTES,
   LEAST_RING_BYTES,
 } from "../limits.ts";
@@ -23,6 +23,9 @@ import {
   type Target,
 } from "./interfaces.ts";
 
+/** What libpcap takes for a packet of HEADER_SNAPSHOT_BYTES: with the ring's own header, aligned. */
+const HEADERS_SLOT_BYTES = 240;
+
 /** Captures on the interfaces that `-i` names. */
 export class PcapMethod implements CaptureMethod {
   /** @param names aliases or interface names, as the user wrote them */
@@ -34,7 +37,10 @@ export class PcapMethod implements CaptureMethod {
 
   open(target: Target, ports: WatchedPorts, share: number): FilteredSource[] {
     const sources: FilteredSource[] = [];
-    const headerBytes = Math.max(LEAST_RING_BYTES, Math.floor(HEADER_RINGS_BYTES / share));
+    const headerBytes = Math.max(
+      LEAST_RING_BYTES,
+      Math.floor(HEADER_RING_SLOTS * HEADERS_SLOT_BYTES / share),
+    );
     try {
       sources.push(openCapture(target, ports, "headers", HEADER_SNAPSHOT_BYTES, headerBytes));
       sources.push(openCapture(target, ports, "extensions", FULL_SNAPSHOT_BYTES, FULL_RING_BYTES));

@@ -7,7 +7,7 @@ import { LibraryError } from "../../ffi/libraries.ts";
 import { SystemError } from "../../ffi/libc.ts";
 import { PacketRing, type RingOptions } from "../../ffi/packet_ring.ts";
 import { compileFilter } from "../../ffi/pcap.ts";
-import { FULL_SNAPSHOT_BYTES, HEADER_RINGS_BYTES } from "../limits.ts";
+import { FULL_SNAPSHOT_BYTES, HEADER_RING_SLOTS } from "../limits.ts";
 import { LinkType } from "../packet/decode.ts";
 import { assembledFilters } from "./bpf.ts";
 import { captureFilters } from "./filter.ts";
@@ -16,15 +16,17 @@ import { enslavedAmong, type Interface, type Selection, type Target } from "./in
 
 const HEADERS_BLOCK_BYTES = 65_536;
 
-/** Slots of 256 bytes: the ring's own header (80), IP header and TCP header (120 at most). */
+/** The ring's own header (80), IP header and TCP header (120 at most), aligned. */
+const HEADERS_SLOT_BYTES = 208;
+
 const HEADERS_RING: RingOptions = {
-  slotBytes: 256,
+  slotBytes: HEADERS_SLOT_BYTES,
   blockBytes: HEADERS_BLOCK_BYTES,
-  blocks: HEADER_RINGS_BYTES / HEADERS_BLOCK_BYTES,
+  blocks: Math.floor(HEADER_RING_SLOTS * HEADERS_SLOT_BYTES / HEADERS_BLOCK_BYTES),
 };
 
 /** Slots for whole IPv6 packets, whose extension headers may fill them. */
-const EXTENSIONS_RING: RingOptions = { slotBytes: 65_680, blockBytes: 131_072, blocks: 8 };
+const EXTENSIONS_RING: RingOptions = { slotBytes: 65_536, blockBytes: 131_072, blocks: 4 };
 
 /** Captures on all interfaces, loopback included. */
 export class RawMethod implements CaptureMethod {
