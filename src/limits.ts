@@ -54,6 +54,15 @@ export const SERVICE_CACHE_ENTRIES = 4096;
 /** What emptying the rings may take at the end of the program, in a flood that does not end. */
 export const LAST_DRAIN_MS = 200;
 
+/** Longest duration that a key or an option may name: ten years, "3650d". */
+export const MOST_DURATION_S = 3650 * 86_400;
+
+/** Path of a socket in bytes, without the NUL behind it: unix(7), sun_path. */
+export const SOCKET_PATH_BYTES = 107;
+
+/** Most of SCAN_TRIGGER_PORTS: for each source, one port less is remembered, in 4 bytes each. */
+export const MOST_TRIGGER_PORTS = 64;
+
 /** Sources whose events are counted at once. Spoofed sources can fill this, and no more. */
 export const SOURCE_TABLE_ENTRIES = 65_536;
 

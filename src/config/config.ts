@@ -29,6 +29,28 @@ export interface Config {
   blockTcp: BlockMode;
   /** BLOCK_UDP */
   blockUdp: BlockMode;
+  /** FIREWALL: the firewall that blocks by itself. */
+  firewall?: "nftables";
+  /** FIREWALL_KEEP: whether its blocks stay when the program ends. */
+  firewallKeep: boolean;
+  /** BLOCK_TIME, in seconds; 0 is until somebody lifts the block. */
+  blockTimeS: number;
+  /** BLOCK_TIME_GROWTH: how many times longer a host is blocked each time it comes back. */
+  blockTimeGrowth: number;
+  /** BLOCK_TIME_MAX, in seconds; never less than {@link blockTimeS}. */
+  blockTimeMaxS: number;
+  /** BLOCK_PREFIX_IPV6: bits of an IPv6 address that are blocked together. */
+  blockPrefixIpv6: number;
+  /** BLOCK_MAX: blocks at once. */
+  blockMax: number;
+  /** LOCKOUT_GUARD: never act on the hosts this one depends on. */
+  lockoutGuard: boolean;
+  /** STATE_FILE: what is blocked, since when and until when. */
+  stateFile?: string;
+  /** CONTROL_SOCKET: where a running program takes commands. */
+  controlSocket?: string;
+  /** DRY_RUN: tell what would be done, and do nothing. */
+  dryRun: boolean;
   /** KILL_ROUTE: shell command that blocks `$TARGET$`. */
   killRoute?: string;
   /** KILL_HOSTS_DENY: line for /etc/hosts.deny. */
@@ -39,6 +61,10 @@ export interface Config {
   killRunCmdFirst: boolean;
   /** SCAN_TRIGGER: the event of a host that is the first to be acted on; 0 is like 1. */
   scanTrigger: number;
+  /** SCAN_TRIGGER_PORTS: the port of a host that is the first to be acted on; 0 is off. */
+  scanTriggerPorts: number;
+  /** SCAN_TRIGGER_WINDOW, in seconds: what happened longer ago does not count. */
+  scanTriggerWindowS?: number;
   /** PORT_BANNER: text for whoever connects. */
   portBanner?: string;
 }
@@ -52,7 +78,16 @@ export function defaultConfig(file: string): Config {
     resolveHost: false,
     blockTcp: BlockMode.LogOnly,
     blockUdp: BlockMode.LogOnly,
+    firewallKeep: true,
+    blockTimeS: 3600,
+    blockTimeGrowth: 2,
+    blockTimeMaxS: 7 * 86_400,
+    blockPrefixIpv6: 64,
+    blockMax: 65_536,
+    lockoutGuard: true,
+    dryRun: false,
     killRunCmdFirst: false,
     scanTrigger: 0,
+    scanTriggerPorts: 0,
   };
 }

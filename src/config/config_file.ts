@@ -4,7 +4,8 @@
  * @module
  */
 import { quote } from "../text.ts";
-import { BlockMode, type Config, defaultConfig } from "./config.ts";
+import { adaptDefaults, contradictions, withoutEffect } from "./combinations.ts";
+import { type Config, defaultConfig } from "./config.ts";
 import type { Fault } from "./fault.ts";
 import { KEYS } from "./keys.ts";
 import { doubtfulValue, DROPPED_KEYS } from "./version1.ts";
@@ -28,6 +29,7 @@ export interface ParsedConfig {
 export function parseConfigFile(text: string, file: string): ParsedConfig {
   const config = defaultConfig(file);
   const lines = new Map<string, number>();
+  const unread = new Set<string>();
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
   const at = (line: number, message: string): Fault => ({ where: file, line, message });
@@ -47,10 +49,17 @@ export function parseConfigFile(text: string, file: string): ParsedConfig {
     lines.set(key, line);
     const doubt = doubtfulValue(key, value);
     if (doubt !== undefined) warnings.push(at(line, `${key}: ${doubt}`));
-    for (const fault of read(value, config)) faults.push(at(line, `${key}: ${fault}`));
+    const wrong = read(value, config);
+    if (wrong.length > 0) unread.add(key);
+    for (const fault of wrong) faults.push(at(line, `${key}: ${fault}`));
   });
-  for (const [key, message] of missing(config, lines)) {
+  const keys = { config, isSet: (key: string) => lines.has(key), unread };
+  adaptDefaults(keys);
+  for (const { key, message } of contradictions(keys)) {
     faults.push(at(lines.get(key) ?? 0, message));
+  }
+  for (const { key, message } of withoutEffect(keys)) {
+    warnings.push(at(lines.get(key) ?? 0, message));
   }
 
   const { ignoreFile } = config;
@@ -92,19 +101,4 @@ function unknownKey(key: string, value: string): string {
     known.startsWith(key) || known === key.toUpperCase().replaceAll("-", "_")
   );
   return `Unknown key ${quote(key)}${near ? `: did you mean ${near}?` : ""}`;
-}
-
-/** What the keys lack between them, each with the key to blame. */
-function* missing(config: Config, lines: Map<string, number>): Iterable<[string, string]> {
-  if (!lines.has("TCP_PORTS") && !lines.has("UDP_PORTS")) {
-    yield ["", 'No ports to watch: set TCP_PORTS or UDP_PORTS, such as TCP_PORTS="1,7,20-25"'];
-  }
-  for (const [key, mode] of [["BLOCK_TCP", config.blockTcp], ["BLOCK_UDP", config.blockUdp]]) {
-    if (mode === BlockMode.Block && !lines.has("KILL_ROUTE") && !lines.has("KILL_HOSTS_DENY")) {
-      yield [`${key}`, `${key}="1" needs a means of blocking: set KILL_ROUTE or KILL_HOSTS_DENY`];
-    }
-    if (mode === BlockMode.RunCommand && !lines.has("KILL_RUN_CMD")) {
-      yield [`${key}`, `${key}="2" needs a command to run: set KILL_RUN_CMD`];
-    }
-  }
 }

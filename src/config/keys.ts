@@ -5,13 +5,21 @@
  */
 import { dirname, isAbsolute, join } from "node:path";
 
-import { BANNER_BYTES } from "../limits.ts";
+import { BANNER_BYTES, MOST_TRIGGER_PORTS, SOCKET_PATH_BYTES } from "../limits.ts";
 import { quote } from "../text.ts";
 import type { BlockMode, Config } from "./config.ts";
+import { parseDuration } from "./duration.ts";
+import { firewallFault } from "./firewall_names.ts";
 import { parsePorts, type PortSet } from "./ports.ts";
 
 /** Puts a value into the config, or says everything that is wrong with it. */
 type ReadValue = (value: string, config: Config) => string[];
+
+const MOST_SCAN_TRIGGER = 1_000_000;
+const MOST_BLOCKS = 1_048_576;
+const MOST_GROWTH = 100;
+// Providers get 32 bits, their customers 48 to 64: a shorter prefix would block a whole provider.
+const LEAST_PREFIX_IPV6 = 32;
 
 /** Every key there is. A prefix of a key is an unknown key. */
 export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
@@ -27,11 +35,34 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["KILL_HOSTS_DENY", target((config, line) => config.killHostsDeny = line)],
   ["KILL_RUN_CMD", text((config, command) => config.killRunCmd = command)],
   ["KILL_RUN_CMD_FIRST", digit(1, (config, value) => config.killRunCmdFirst = value === 1)],
-  ["SCAN_TRIGGER", count((config, value) => config.scanTrigger = value)],
+  ["FIREWALL", firewall],
+  ["FIREWALL_KEEP", digit(1, (config, value) => config.firewallKeep = value === 1)],
+  ["BLOCK_TIME", duration("or 0", (config, seconds) => config.blockTimeS = seconds)],
+  ["BLOCK_TIME_GROWTH", growth],
+  ["BLOCK_TIME_MAX", duration("above 0", (config, seconds) => config.blockTimeMaxS = seconds)],
+  [
+    "BLOCK_PREFIX_IPV6",
+    number(LEAST_PREFIX_IPV6, 128, (config, bits) => config.blockPrefixIpv6 = bits),
+  ],
+  ["BLOCK_MAX", number(1, MOST_BLOCKS, (config, blocks) => config.blockMax = blocks)],
+  ["LOCKOUT_GUARD", digit(1, (config, value) => config.lockoutGuard = value === 1)],
+  ["STATE_FILE", path((config, file) => config.stateFile = file)],
+  ["CONTROL_SOCKET", path((config, file) => config.controlSocket = file, SOCKET_PATH_BYTES)],
+  ["DRY_RUN", digit(1, (config, value) => config.dryRun = value === 1)],
+  ["SCAN_TRIGGER", number(0, MOST_SCAN_TRIGGER, (config, value) => config.scanTrigger = value)],
+  [
+    "SCAN_TRIGGER_PORTS",
+    number(0, MOST_TRIGGER_PORTS, (config, value) => config.scanTriggerPorts = value),
+  ],
+  [
+    "SCAN_TRIGGER_WINDOW",
+    duration("or 0", (config, seconds) => {
+      delete config.scanTriggerWindowS;
+      if (seconds > 0) config.scanTriggerWindowS = seconds;
+    }),
+  ],
   ["PORT_BANNER", text((config, banner) => config.portBanner = banner, BANNER_BYTES)],
 ]);
-
-const MOST_SCAN_TRIGGER = 1_000_000;
 
 function ports(set: (config: Config, ports: PortSet) => void): ReadValue {
   return (value, config) => {
@@ -43,11 +74,16 @@ function ports(set: (config: Config, ports: PortSet) => void): ReadValue {
 }
 
 /** A file's path; a relative one starts at the config file's folder. */
-function path(set: (config: Config, file: string) => void): ReadValue {
+function path(set: (config: Config, file: string) => void, mostBytes = Infinity): ReadValue {
   return (value, config) => {
     if (value === "") return ["The path is empty: write a file's path, or leave the line out"];
     if (value.includes("\0")) return ["A path cannot hold a NUL byte"];
-    set(config, isAbsolute(value) ? value : join(dirname(config.file), value));
+    const file = isAbsolute(value) ? value : join(dirname(config.file), value);
+    const { length } = new TextEncoder().encode(file);
+    if (length > mostBytes) {
+      return [`${quote(file)} is ${length} bytes long: write a path of ${mostBytes} at most`];
+    }
+    set(config, file);
     return [];
   };
 }
@@ -85,12 +121,48 @@ function digit(most: number, set: (config: Config, value: number) => void): Read
   };
 }
 
-function count(set: (config: Config, value: number) => void): ReadValue {
+function number(
+  least: number,
+  most: number,
+  set: (config: Config, value: number) => void,
+): ReadValue {
   return (value, config) => {
-    if (!/^\d+$/.test(value) || Number(value) > MOST_SCAN_TRIGGER) {
-      return [`Cannot use ${quote(value)}: write a number from 0 to ${MOST_SCAN_TRIGGER}`];
+    if (!/^\d+$/.test(value) || Number(value) < least || Number(value) > most) {
+      return [`Cannot use ${quote(value)}: write a number from ${least} to ${most}`];
     }
     set(config, Number(value));
     return [];
   };
+}
+
+/** A duration; what 0 stands for is the key's own matter, and some have no use for it. */
+function duration(
+  zero: "or 0" | "above 0",
+  set: (config: Config, seconds: number) => void,
+): ReadValue {
+  return (value, config) => {
+    const parsed = parseDuration(value);
+    if ("fault" in parsed) return [parsed.fault];
+    if (parsed.seconds === 0 && zero === "above 0") {
+      return [`Cannot use ${quote(value)}: write a time above 0, such as "7d"`];
+    }
+    set(config, parsed.seconds);
+    return [];
+  };
+}
+
+function growth(value: string, config: Config): string[] {
+  const factor = Number(value);
+  if (!/^\d+(?:\.\d+)?$/.test(value) || factor < 1 || factor > MOST_GROWTH) {
+    return [`Cannot use ${quote(value)}: write a number from 1 to ${MOST_GROWTH}, such as "1.5"`];
+  }
+  config.blockTimeGrowth = factor;
+  return [];
+}
+
+function firewall(value: string, config: Config): string[] {
+  const fault = firewallFault(value);
+  if (fault !== undefined) return [fault];
+  config.firewall = "nftables";
+  return [];
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { Config } from "../../src/config/config.ts";
 import { parseConfigFile } from "../../src/config/config_file.ts";
 import { formatFault } from "../../src/config/fault.ts";
 
@@ -30,7 +31,20 @@ KILL_ROUTE="/sbin/route add -host $TARGET$ reject"
 KILL_HOSTS_DENY="ALL: $TARGET$"
 KILL_RUN_CMD="/bin/echo $TARGET$ $PORT$ $MODE$"
 KILL_RUN_CMD_FIRST="1"
+FIREWALL="nftables"
+FIREWALL_KEEP="0"
+BLOCK_TIME="10m"
+BLOCK_TIME_GROWTH="1.5"
+BLOCK_TIME_MAX="2d12h"
+BLOCK_PREFIX_IPV6="56"
+BLOCK_MAX="1000"
+LOCKOUT_GUARD="0"
+STATE_FILE="/var/lib/portsentry/portsentry.db"
+CONTROL_SOCKET="/run/portsentry/control.sock"
+DRY_RUN="1"
 SCAN_TRIGGER="2"
+SCAN_TRIGGER_PORTS="0"
+SCAN_TRIGGER_WINDOW="90s"
 PORT_BANNER="Go away"
 `);
   assert.equal(read.tcpPorts.toString(), "1,7,20-25");
@@ -49,7 +63,20 @@ PORT_BANNER="Go away"
     killHostsDeny: "ALL: $TARGET$",
     killRunCmd: "/bin/echo $TARGET$ $PORT$ $MODE$",
     killRunCmdFirst: true,
+    firewall: "nftables",
+    firewallKeep: false,
+    blockTimeS: 600,
+    blockTimeGrowth: 1.5,
+    blockTimeMaxS: 216_000,
+    blockPrefixIpv6: 56,
+    blockMax: 1000,
+    lockoutGuard: false,
+    stateFile: "/var/lib/portsentry/portsentry.db",
+    controlSocket: "/run/portsentry/control.sock",
+    dryRun: true,
     scanTrigger: 2,
+    scanTriggerPorts: 0,
+    scanTriggerWindowS: 90,
     portBanner: "Go away",
   });
 });
@@ -62,6 +89,47 @@ Deno.test("parseConfigFile() has log-only defaults", () => {
   assert.equal(read.scanTrigger, 0);
   assert.equal(read.resolveHost, false);
   assert.equal(read.killRunCmdFirst, false);
+  assert.equal(read.firewall, undefined);
+  assert.equal(read.firewallKeep, true);
+  assert.equal(read.blockTimeS, 3600);
+  assert.equal(read.blockTimeGrowth, 2);
+  assert.equal(read.blockTimeMaxS, 604_800);
+  assert.equal(read.blockPrefixIpv6, 64);
+  assert.equal(read.blockMax, 65_536);
+  assert.equal(read.lockoutGuard, true);
+  assert.equal(read.stateFile, undefined);
+  assert.equal(read.controlSocket, undefined);
+  assert.equal(read.dryRun, false);
+  assert.equal(read.scanTriggerPorts, 0);
+  assert.equal(read.scanTriggerWindowS, undefined);
+});
+
+const GOOD: [line: string, key: keyof Config, value: unknown][] = [
+  ['BLOCK_TIME="0"', "blockTimeS", 0],
+  ['BLOCK_TIME="3650d"', "blockTimeS", 315_360_000],
+  ['BLOCK_TIME="8d"', "blockTimeMaxS", 691_200],
+  ['BLOCK_TIME="1h"', "blockTimeMaxS", 604_800],
+  ['BLOCK_TIME_GROWTH="1"', "blockTimeGrowth", 1],
+  ['BLOCK_TIME_GROWTH="100"', "blockTimeGrowth", 100],
+  ['BLOCK_TIME_MAX="1h"', "blockTimeMaxS", 3600],
+  ['BLOCK_PREFIX_IPV6="32"', "blockPrefixIpv6", 32],
+  ['BLOCK_PREFIX_IPV6="128"', "blockPrefixIpv6", 128],
+  ['BLOCK_MAX="1"', "blockMax", 1],
+  ['BLOCK_MAX="1048576"', "blockMax", 1_048_576],
+  ['STATE_FILE="state.db"', "stateFile", "/etc/portsentry/state.db"],
+  [`CONTROL_SOCKET="/${"x".repeat(106)}"`, "controlSocket", `/${"x".repeat(106)}`],
+  ['SCAN_TRIGGER_PORTS="64"', "scanTriggerPorts", 64],
+  ['SCAN_TRIGGER_WINDOW="5m"\nSCAN_TRIGGER_WINDOW="0"', "scanTriggerWindowS", undefined],
+];
+
+for (const [line, key, value] of GOOD) {
+  Deno.test(`parseConfigFile() reads ${line}`, () => {
+    assert.equal(config(`TCP_PORTS="1"\nFIREWALL="nftables"\n${line}`)[key], value);
+  });
+}
+
+Deno.test("parseConfigFile() takes FIREWALL for a means of blocking", () => {
+  assert.equal(config('TCP_PORTS="1"\nBLOCK_TCP="1"\nFIREWALL="nftables"').blockTcp, 1);
 });
 
 const LAYOUTS: [name: string, text: string][] = [
@@ -105,7 +173,34 @@ const DOUBTFUL: [line: string, warning: RegExp][] = [
   ],
   ['KILL_ROUTE="/sbin/ipchains -s $TARGET$"', /^c:2: KILL_ROUTE: ipchains is gone from Linux: /],
   ['KILL_HOSTS_DENY="ALL: $TARGET$: twist echo \\%h"', /^c:2: KILL_HOSTS_DENY: .* write "%"/],
+  ['FIREWALL_KEEP="1"', /^c:2: FIREWALL_KEEP has no effect without FIREWALL$/],
+  ['BLOCK_TIME="1h"', /^c:2: BLOCK_TIME has no effect without FIREWALL$/],
+  ['BLOCK_TIME_GROWTH="2"', /^c:2: BLOCK_TIME_GROWTH has no effect without FIREWALL$/],
+  ['BLOCK_TIME_MAX="7d"', /^c:2: BLOCK_TIME_MAX has no effect without FIREWALL$/],
+  ['BLOCK_PREFIX_IPV6="64"', /^c:2: BLOCK_PREFIX_IPV6 has no effect without FIREWALL$/],
+  ['BLOCK_MAX="1"', /^c:2: BLOCK_MAX has no effect without FIREWALL$/],
+  [
+    'BLOCK_TIME_GROWTH="2"\nFIREWALL="nftables"\nBLOCK_TIME="0"',
+    /^c:2: BLOCK_TIME_GROWTH has no effect with BLOCK_TIME="0": the blocks have no end$/,
+  ],
+  [
+    'BLOCK_TIME_MAX="7d"\nFIREWALL="nftables"\nBLOCK_TIME="0"',
+    /^c:2: BLOCK_TIME_MAX has no effect with BLOCK_TIME="0": the blocks have no end$/,
+  ],
+  [
+    'SCAN_TRIGGER_WINDOW="10m"\nSCAN_TRIGGER="1"',
+    /^c:2: SCAN_TRIGGER_WINDOW has no effect without SCAN_TRIGGER or SCAN_TRIGGER_PORTS above 1: /,
+  ],
+  ['SCAN_TRIGGER_WINDOW="10m"\nSCAN_TRIGGER_PORTS="1"', /^c:2: SCAN_TRIGGER_WINDOW has no effect/],
 ];
+
+Deno.test("parseConfigFile() says nothing of keys that work together", () => {
+  for (const trigger of ['SCAN_TRIGGER="2"', 'SCAN_TRIGGER="1"\nSCAN_TRIGGER_PORTS="2"']) {
+    const text = `TCP_PORTS="1"\n${trigger}\nSCAN_TRIGGER_WINDOW="10m"\nFIREWALL="nftables"\n` +
+      'BLOCK_TIME="0"\nBLOCK_MAX="10"';
+    assert.deepEqual(parseConfigFile(text, "c").warnings, []);
+  }
+});
 
 for (const [line, warning] of DOUBTFUL) {
   Deno.test(`parseConfigFile() takes ${line}, and warns`, () => {
@@ -156,7 +251,54 @@ const FAULTS: [text: string, fault: RegExp][] = [
   ['KILL_RUN_CMD=""', /:2: KILL_RUN_CMD: The value is empty/],
   [
     'BLOCK_TCP="1"',
-    /:2: BLOCK_TCP="1" needs a means of blocking: set KILL_ROUTE or KILL_HOSTS_DENY/,
+    /:2: BLOCK_TCP="1" needs a means of blocking: set FIREWALL, KILL_ROUTE or KILL_HOSTS_DENY$/,
+  ],
+  ['FIREWALL=""', /:2: FIREWALL: Cannot use "": write "nftables", or leave the line out$/],
+  ['FIREWALL="nft"', /:2: FIREWALL: Cannot use "nft": write "nftables", or leave the line out$/],
+  ...["ipset", "iptables", "pf", "ufw", "firewalld"].map((tool): [string, RegExp] => [
+    `FIREWALL="${tool}"`,
+    new RegExp(
+      `:2: FIREWALL: Cannot use "${tool}": write "nftables", or leave the line out and set ` +
+        'KILL_ROUTE="/.*\\$TARGET\\$.*"$',
+    ),
+  ]),
+  ['FIREWALL_KEEP="2"', /:2: FIREWALL_KEEP: Cannot use "2": write "0" or "1"$/],
+  [
+    'BLOCK_TIME="90"',
+    /:2: BLOCK_TIME: "90" lacks its unit: write "90s", "90m", "90h" or "90d"$/,
+  ],
+  [
+    'BLOCK_TIME="1 hour"',
+    /:2: BLOCK_TIME: Cannot use "1 hour": write a time such as "30s", "10m", "1h" or "7d"$/,
+  ],
+  ['BLOCK_TIME="3651d"', /:2: BLOCK_TIME: "3651d" is too long: write "3650d" at most$/],
+  ['BLOCK_TIME_GROWTH="0.9"', /:2: BLOCK_TIME_GROWTH: Cannot use "0\.9": write a number from 1 to/],
+  ['BLOCK_TIME_GROWTH="100.1"', /:2: BLOCK_TIME_GROWTH: Cannot use "100\.1"/],
+  ['BLOCK_TIME_GROWTH="2x"', /:2: BLOCK_TIME_GROWTH: Cannot use "2x"/],
+  ['BLOCK_TIME_MAX="0"', /:2: BLOCK_TIME_MAX: Cannot use "0": write a time above 0, such as "7d"$/],
+  [
+    'BLOCK_TIME_MAX="30m"',
+    /:2: BLOCK_TIME_MAX="30m" is shorter than BLOCK_TIME="1h": write "1h" at least$/,
+  ],
+  // One mistake is told once.
+  ['BLOCK_TIME_MAX="30m"\nBLOCK_TIME="x"', /:3: BLOCK_TIME: Cannot use "x"/],
+  ['BLOCK_PREFIX_IPV6="31"', /:2: BLOCK_PREFIX_IPV6: .* write a number from 32 to 128$/],
+  ['BLOCK_PREFIX_IPV6="129"', /:2: BLOCK_PREFIX_IPV6: Cannot use "129"/],
+  ['BLOCK_MAX="0"', /:2: BLOCK_MAX: Cannot use "0": write a number from 1 to 1048576$/],
+  ['BLOCK_MAX="1048577"', /:2: BLOCK_MAX: Cannot use "1048577"/],
+  ['LOCKOUT_GUARD="yes"', /:2: LOCKOUT_GUARD: Cannot use "yes": write "0" or "1"$/],
+  ['STATE_FILE=""', /:2: STATE_FILE: The path is empty/],
+  [
+    `CONTROL_SOCKET="/${"x".repeat(107)}"`,
+    /:2: CONTROL_SOCKET: .* is 108 bytes long: write a path of 107 at most$/,
+  ],
+  ['DRY_RUN=""', /:2: DRY_RUN: Cannot use "": write "0" or "1"$/],
+  ['SCAN_TRIGGER_PORTS="65"', /:2: SCAN_TRIGGER_PORTS: .* write a number from 0 to 64$/],
+  ['SCAN_TRIGGER_PORTS="-1"', /:2: SCAN_TRIGGER_PORTS: Cannot use "-1"/],
+  ['SCAN_TRIGGER_WINDOW="10"', /:2: SCAN_TRIGGER_WINDOW: "10" lacks its unit/],
+  [
+    'SCAN_TRIGGER_PORTS="3"\nSCAN_TRIGGER="2"',
+    /:2: SCAN_TRIGGER_PORTS counts ports, and SCAN_TRIGGER counts events: keep one, /,
   ],
   ['BLOCK_UDP="2"', /:2: BLOCK_UDP="2" needs a command to run: set KILL_RUN_CMD$/],
 ];
