@@ -29,6 +29,12 @@ const counting = new Detector(
   new SourceTable(65_536),
   { disableLocalCheck: false },
 );
+const lately = new Detector(
+  { ...config, scanTriggerPorts: 3, scanTriggerWindowS: 600 },
+  parsed.ignore,
+  new SourceTable(65_536),
+  { disableLocalCheck: false },
+);
 const plain = new Detector(config, parsed.ignore, new SourceTable(8), { disableLocalCheck: false });
 
 const packet = new Packet();
@@ -57,6 +63,15 @@ Deno.bench("judge, and count a new source each", () => {
   packet.source[2] = source >> 8;
   packet.source[3] = source;
   if (counting.isProbe(packet)) counting.judge(packet);
+});
+Deno.bench("judge, and count the ports of a new source each within a window", () => {
+  decode(frame4, frame4.length, LinkType.Ethernet, packet);
+  source++;
+  packet.source[1] = source >> 16;
+  packet.source[2] = source >> 8;
+  packet.source[3] = source;
+  packet.readMs = source * 0.01;
+  if (lately.isProbe(packet)) lately.judge(packet);
 });
 
 const nowhere = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };

@@ -7,7 +7,7 @@
 import { BlockMode, type Config } from "../config/config.ts";
 import type { IgnoreList } from "../config/ignore_file.ts";
 import { type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
-import type { SourceTable } from "./source_table.ts";
+import type { LateRule, SourceTable } from "./source_table.ts";
 import { Verdict } from "./verdict.ts";
 
 /** What the detector takes from the command line. */
@@ -20,7 +20,10 @@ export interface DetectorOptions {
 export class Detector {
   readonly #config: Config;
   readonly #trigger: number;
+  /** Undefined when every event counts, whatever its port and time. */
+  readonly #lately: LateRule | undefined;
 
+  /** @param sources what other detectors have counted there in the same way goes on to count */
   constructor(
     config: Config,
     readonly ignore: IgnoreList,
@@ -28,7 +31,12 @@ export class Detector {
     readonly options: DetectorOptions,
   ) {
     this.#config = config;
-    this.#trigger = Math.max(1, config.scanTrigger);
+    const { scanTrigger, scanTriggerPorts, scanTriggerWindowS = Infinity } = config;
+    this.#trigger = Math.max(1, scanTrigger, scanTriggerPorts);
+    this.#lately = scanTriggerPorts > 0 || scanTriggerWindowS < Infinity
+      ? { limit: this.#trigger, windowMs: scanTriggerWindowS * 1000 }
+      : undefined;
+    sources.rememberPorts(scanTriggerPorts);
   }
 
   /**
@@ -55,7 +63,10 @@ export class Detector {
 
   /** Without a trigger nothing is counted, so a flood costs no table at all. */
   #triggered(packet: Packet): boolean {
-    return this.#trigger === 1 ||
-      this.sources.count(packet.version, packet.source) >= this.#trigger;
+    if (this.#trigger === 1) return true;
+    const count = this.#lately === undefined
+      ? this.sources.count(packet.version, packet.source)
+      : this.sources.countLately(packet, this.#lately);
+    return count >= this.#trigger;
   }
 }

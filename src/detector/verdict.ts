@@ -8,7 +8,7 @@
 export const Verdict = {
   /** The source is in the ignore file. */
   Ignored: 0,
-  /** The source has not yet done enough for SCAN_TRIGGER. */
+  /** The source has not yet done enough for SCAN_TRIGGER or SCAN_TRIGGER_PORTS. */
   BelowTrigger: 1,
   /** Source and destination are the same address: this host talks to itself. */
   SameHost: 2,

@@ -292,6 +292,7 @@ export class ConnectSentry implements Sentry {
     packet.tcpFlags = 0;
     packet.ipOptions = IpOptions.Unknown;
     packet.timeMs = Date.now();
+    packet.readMs = performance.now();
     return this.#options.onPacket(packet);
   }
 }

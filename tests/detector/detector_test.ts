@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../../src/config/config.ts";
-import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { IgnoreList, parseIgnoreFile } from "../../src/config/ignore_file.ts";
 import { PortSet } from "../../src/config/ports.ts";
 import { Detector } from "../../src/detector/detector.ts";
 import { SourceTable } from "../../src/detector/source_table.ts";
 import { Verdict } from "../../src/detector/verdict.ts";
 import { decode, LinkType } from "../../src/packet/decode.ts";
-import { Packet } from "../../src/packet/packet.ts";
+import { Packet, Protocol } from "../../src/packet/packet.ts";
 import { ipv4, ipv6, SYN, TARGET4, TARGET6, tcp, udp } from "../frames.ts";
 
 interface Setup {
   scanTrigger?: number;
+  scanTriggerPorts?: number;
+  scanTriggerWindowS?: number;
   blockTcp?: 0 | 1 | 2;
   ignore?: string;
   disableLocalCheck?: boolean;
@@ -96,4 +98,78 @@ Deno.test("Detector.judge() triggers at the n-th event of a source, and from the
   assert.equal(judge.judge(scan(22)), Verdict.LogOnly);
   assert.equal(judge.judge(scan(23)), Verdict.LogOnly);
   assert.equal(judge.judge(other), Verdict.BelowTrigger);
+});
+
+/** The verdicts on probes that come at their times, from one source. */
+function verdicts(setup: Setup, probes: [second: number, port: number][]): Verdict[] {
+  const judge = detector(setup);
+  return probes.map(([second, port]) =>
+    judge.judge(Object.assign(scan(port), { readMs: second * 1000 }))
+  );
+}
+
+const { BelowTrigger, LogOnly } = Verdict;
+
+Deno.test("Detector.judge() triggers at the n-th different port with SCAN_TRIGGER_PORTS", () => {
+  assert.deepEqual(
+    verdicts({ scanTriggerPorts: 3 }, [[0, 20], [1, 20], [2, 21], [3, 20], [4, 22], [5, 20]]),
+    [BelowTrigger, BelowTrigger, BelowTrigger, BelowTrigger, LogOnly, LogOnly],
+  );
+});
+
+Deno.test("Detector.judge() takes a number over TCP and over UDP for two ports", () => {
+  const judge = detector({ scanTriggerPorts: 2 });
+  const over = (protocol: Protocol) => Object.assign(scan(161), { protocol });
+  assert.equal(judge.judge(over(Protocol.Tcp)), BelowTrigger);
+  assert.equal(judge.judge(over(Protocol.Tcp)), BelowTrigger);
+  assert.equal(judge.judge(over(Protocol.Udp)), LogOnly);
+});
+
+Deno.test("Detector.judge() acts on the first port with SCAN_TRIGGER_PORTS 1", () => {
+  assert.deepEqual(verdicts({ scanTriggerPorts: 1 }, [[0, 20]]), [LogOnly]);
+});
+
+Deno.test("Detector.judge() counts nothing that is older than SCAN_TRIGGER_WINDOW", () => {
+  const window = { scanTriggerWindowS: 10 };
+  const slow: [number, number][] = [[0, 20], [11, 21], [22, 22], [33, 23]];
+  assert.deepEqual(verdicts({ scanTrigger: 2, ...window }, slow), Array(4).fill(BelowTrigger));
+  assert.deepEqual(verdicts({ scanTriggerPorts: 2, ...window }, slow), Array(4).fill(BelowTrigger));
+  const quick: [number, number][] = [[0, 20], [11, 21], [21, 22]];
+  assert.deepEqual(
+    verdicts({ scanTrigger: 2, ...window }, quick),
+    [BelowTrigger, BelowTrigger, LogOnly],
+  );
+});
+
+Deno.test("Detector.judge() acts on a source that has triggered until it is quiet for a window", () => {
+  assert.deepEqual(
+    verdicts({ scanTrigger: 2, scanTriggerWindowS: 10 }, [
+      [0, 20],
+      [1, 20],
+      [11, 20],
+      [21, 20],
+      [32, 20],
+      [33, 20],
+    ]),
+    [BelowTrigger, LogOnly, LogOnly, LogOnly, BelowTrigger, LogOnly],
+  );
+});
+
+Deno.test("Detector.judge() does not mind a clock that is set back", () => {
+  const judge = detector({ scanTrigger: 2, scanTriggerWindowS: 10 });
+  const at = (readMs: number, timeMs: number) => Object.assign(scan(20), { readMs, timeMs });
+  assert.equal(judge.judge(at(1000, 1_790_000_000_000)), BelowTrigger);
+  assert.equal(judge.judge(at(2000, 0)), LogOnly);
+});
+
+Deno.test("Detector goes on with what another one has counted in the same way", () => {
+  const sources = new SourceTable(64);
+  const config = { ...defaultConfig("c"), scanTriggerPorts: 2 };
+  const next = (scanTriggerPorts: number) =>
+    new Detector({ ...config, scanTriggerPorts }, new IgnoreList([]), sources, {
+      disableLocalCheck: false,
+    });
+  assert.equal(next(2).judge(scan(20)), BelowTrigger);
+  assert.equal(next(2).judge(scan(21)), LogOnly);
+  assert.equal(next(3).judge(scan(22)), BelowTrigger);
 });

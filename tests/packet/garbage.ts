@@ -25,8 +25,15 @@ const frames = [
 const parsed = parseIgnoreFile("10.0.0.0/8\n2001:db8:1::/48\n192.0.2.200\n", "i");
 if (!("ignore" in parsed)) throw new Error("the ignore file is good");
 const ports = new PortSet([{ first: 1, last: 1024 }]);
+const detectorConfig = { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports, scanTrigger: 3 };
 const detector = new Detector(
-  { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports, scanTrigger: 3 },
+  detectorConfig,
+  parsed.ignore,
+  new SourceTable(65_536),
+  { disableLocalCheck: false },
+);
+const lately = new Detector(
+  { ...detectorConfig, scanTrigger: 0, scanTriggerPorts: 8, scanTriggerWindowS: 60 },
   parsed.ignore,
   new SourceTable(65_536),
   { disableLocalCheck: false },
@@ -44,7 +51,15 @@ function work(packets: number): void {
     packet.source[1] = i >> 8;
     packet.source[2] = i;
     packet.timeMs = 1_790_000_000_000 + i;
-    if (detector.isProbe(packet)) verdicts[detector.judge(packet)]++;
+    if (!detector.isProbe(packet)) continue;
+    verdicts[detector.judge(packet)]++;
+    // A thousand sources come again, to other ports and after parts of milliseconds.
+    packet.source[1] = 0;
+    packet.source[0] = i >> 10;
+    packet.source[2] = i & 3;
+    packet.destinationPort = i % 1021;
+    packet.readMs = i * 0.37;
+    verdicts[lately.judge(packet)]++;
   }
 }
 
