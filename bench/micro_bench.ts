@@ -22,6 +22,12 @@ const parsed = parseIgnoreFile(
   "i",
 );
 if (!("ignore" in parsed)) throw new Error("the ignore file is good");
+const parsedPorts = parseIgnoreFile(
+  Array.from({ length: 10_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24 tcp/${1 + i % 1000}-1024`)
+    .join("\n"),
+  "i",
+);
+if (!("ignore" in parsedPorts)) throw new Error("the ignore file is good");
 const config = { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports };
 const counting = new Detector(
   { ...config, scanTrigger: 2 },
@@ -36,6 +42,9 @@ const lately = new Detector(
   { disableLocalCheck: false },
 );
 const plain = new Detector(config, parsed.ignore, new SourceTable(8), { disableLocalCheck: false });
+const byPorts = new Detector(config, parsedPorts.ignore, new SourceTable(8), {
+  disableLocalCheck: false,
+});
 
 const packet = new Packet();
 const frame4 = ethernet(ipv4(tcp()));
@@ -55,6 +64,10 @@ Deno.bench("decode IPv6 TCP behind two extension headers", () => {
 Deno.bench("judge, ignore list of 1,000 networks", () => {
   decode(frame4, frame4.length, LinkType.Ethernet, packet);
   if (plain.isProbe(packet)) plain.judge(packet);
+});
+Deno.bench("judge, ignore list of 10,000 networks at some ports", () => {
+  decode(frame4, frame4.length, LinkType.Ethernet, packet);
+  if (byPorts.isProbe(packet)) byPorts.judge(packet);
 });
 Deno.bench("judge, and count a new source each", () => {
   decode(frame4, frame4.length, LinkType.Ethernet, packet);

@@ -6,7 +6,8 @@
 import type { Config } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { type Fault, StartError } from "./fault.ts";
-import { IgnoreList, parseIgnoreFile } from "./ignore_file.ts";
+import { parseIgnoreFile } from "./ignore_file.ts";
+import { IgnoreList } from "./ignore_list.ts";
 
 /** The settings of a run, as its files have them. */
 export interface Settings {

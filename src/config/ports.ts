@@ -98,8 +98,8 @@ export function parsePorts(text: string): ParsedPorts {
   return faults.length > 0 ? { faults } : { ports: new PortSet(ranges) };
 }
 
-/** One element as a range, or what is wrong with it. */
-function parseElement(element: string): PortRange | string {
+/** One port or range as a range, or what is wrong with it. */
+export function parseElement(element: string): PortRange | string {
   if (element === "") return `A port is missing between two commas or at an end of the list`;
   const dash = element.indexOf("-");
   if (dash < 0) {

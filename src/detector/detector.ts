@@ -5,7 +5,7 @@
  * @module
  */
 import { BlockMode, type Config } from "../config/config.ts";
-import type { IgnoreList } from "../config/ignore_file.ts";
+import type { IgnoreList } from "../config/ignore_list.ts";
 import { type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
 import type { LateRule, SourceTable } from "./source_table.ts";
 import { Verdict } from "./verdict.ts";
@@ -51,13 +51,14 @@ export class Detector {
 
   /** The checks of a probe in the order users know; the first that fails ends the matter. */
   judge(packet: Packet): Verdict {
-    if (this.ignore.has(packet.version, packet.source)) return Verdict.Ignored;
+    const { version, source, protocol, destinationPort } = packet;
+    if (this.ignore.has(version, source, protocol, destinationPort)) return Verdict.Ignored;
     if (!this.#triggered(packet)) return Verdict.BelowTrigger;
     if (
       !this.options.disableLocalCheck &&
-      sameAddress(packet.version, packet.source, packet.destination)
+      sameAddress(version, source, packet.destination)
     ) return Verdict.SameHost;
-    const mode = packet.protocol === Protocol.Tcp ? this.#config.blockTcp : this.#config.blockUdp;
+    const mode = protocol === Protocol.Tcp ? this.#config.blockTcp : this.#config.blockUdp;
     return mode === BlockMode.LogOnly ? Verdict.LogOnly : Verdict.Respond;
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { clearHostBits } from "../config/ignore_file.ts";
+import { clearHostBits } from "../config/network.ts";
 import type { PortRange, PortSet } from "../config/ports.ts";
 import { FILTER_PORT_RANGES } from "../limits.ts";
 import { Extension } from "../packet/ip.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../../src/config/config.ts";
-import { IgnoreList, parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { IgnoreList } from "../../src/config/ignore_list.ts";
 import { PortSet } from "../../src/config/ports.ts";
 import { Detector } from "../../src/detector/detector.ts";
 import { SourceTable } from "../../src/detector/source_table.ts";
@@ -70,6 +71,9 @@ const CASES: [name: string, setup: Setup, packet: Packet, verdict: Verdict | und
     scan(23),
     Verdict.Ignored,
   ],
+  ["a source that is ignored at this port", { ignore: "* tcp/20-23" }, scan(23), Verdict.Ignored],
+  ["a source that is ignored at other ports", { ignore: "* tcp/22" }, scan(23), Verdict.LogOnly],
+  ["a source that is ignored over UDP", { ignore: "* udp/23" }, scan(23), Verdict.LogOnly],
   ["a first event of SCAN_TRIGGER 1", { scanTrigger: 1 }, scan(23), Verdict.LogOnly],
   ["a first event of SCAN_TRIGGER 2", { scanTrigger: 2 }, scan(23), Verdict.BelowTrigger],
   ["a source that is the destination", {}, local4, Verdict.SameHost],

@@ -22,7 +22,10 @@ const frames = [
     { name, linkType, bytes: build(ipv6(tcp()), 0x86dd) },
   ]),
 ];
-const parsed = parseIgnoreFile("10.0.0.0/8\n2001:db8:1::/48\n192.0.2.200\n", "i");
+const parsed = parseIgnoreFile(
+  "10.0.0.0/8\n2001:db8:1::/48\n192.0.2.200\n11.0.0.0/8 tcp/1-900 udp/9\n* tcp/7\n",
+  "i",
+);
 if (!("ignore" in parsed)) throw new Error("the ignore file is good");
 const ports = new PortSet([{ first: 1, last: 1024 }]);
 const detectorConfig = { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports, scanTrigger: 3 };
