@@ -4,19 +4,23 @@
  * @module
  */
 import { check, libc, SystemError } from "./libc.ts";
+import {
+  AF_NETLINK,
+  attributes,
+  errorOf,
+  HEADER_BYTES,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  walkMessages,
+} from "./netlink_message.ts";
 
-const AF_NETLINK = 16; // <sys/socket.h>
-const SOCK_RAW = 3;
+const SOCK_RAW = 3; // <sys/socket.h>
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const NETLINK_ROUTE = 0; // <linux/netlink.h>
-const NLM_F_REQUEST = 0x01;
-const NLM_F_DUMP = 0x300;
-const NLM_F_DUMP_INTR = 0x10;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
-const HEADER_BYTES = 16; // struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port
-const ATTRIBUTE_HEADER_BYTES = 4; // struct rtattr: u16 length, u16 type
 const MOST_TRIES = 5;
 
 const RTM_NEWLINK = 16; // <linux/rtnetlink.h>
@@ -100,14 +104,7 @@ export class LinkChanges {
 
   /** @throws {SystemError} when the kernel gives no such socket */
   constructor() {
-    this.fd = check(
-      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE),
-      "socket(AF_NETLINK)",
-    );
-    const address = new DataView(new ArrayBuffer(SOCKADDR_NL_BYTES));
-    address.setUint16(0, AF_NETLINK, true);
-    address.setUint32(8, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, true);
-    check(libc().bind(this.fd, address, SOCKADDR_NL_BYTES), "bind(rtnetlink)");
+    this.fd = subscribe(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
   }
 
   /**
@@ -123,87 +120,87 @@ export class LinkChanges {
   }
 }
 
+/**
+ * A non-blocking socket that gets a message for each change.
+ *
+ * @param groups RTMGRP_ bits of what may change
+ * @throws {SystemError} when the kernel gives no such socket
+ */
+export function subscribe(groups: number): number {
+  const fd = check(
+    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE),
+    "socket(AF_NETLINK)",
+  );
+  const address = new DataView(new ArrayBuffer(SOCKADDR_NL_BYTES));
+  address.setUint16(0, AF_NETLINK, true);
+  address.setUint32(8, groups, true);
+  try {
+    check(libc().bind(fd, address, SOCKADDR_NL_BYTES), "bind(rtnetlink)");
+  } catch (error) {
+    libc().close(fd);
+    throw error;
+  }
+  return fd;
+}
+
 /** Asks for all objects of a kind; asks again when they changed while the kernel was answering. */
 function dump(
   request: number,
   bodyBytes: number,
   take: (type: number, body: DataView<ArrayBuffer>) => void,
 ): void {
-  const socket = check(
-    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
-    "socket(AF_NETLINK)",
-  );
-  try {
-    for (let attempt = 1;; attempt++) {
-      const messages: [number, DataView<ArrayBuffer>][] = [];
-      const whole = dumpOnce(socket, request, bodyBytes, messages);
-      if (!whole && attempt < MOST_TRIES) continue;
-      for (const [type, body] of messages) take(type, body);
-      return;
-    }
-  } finally {
-    libc().close(socket);
+  for (let attempt = 1;; attempt++) {
+    const messages: [number, DataView<ArrayBuffer>][] = [];
+    const whole = dumpOnce(request, bodyBytes, (type, body) => messages.push([type, body]));
+    if (!whole && attempt < MOST_TRIES) continue;
+    for (const [type, body] of messages) take(type, body);
+    return;
   }
 }
 
-/** @returns false when the answer is a mixture of before and after a change */
-function dumpOnce(
-  socket: number,
+/**
+ * Asks for all objects of a kind, once.
+ *
+ * @param request its RTM_GET type
+ * @param bodyBytes length of the request's fixed part, all zeros
+ * @param take takes each message's type and what follows its header
+ * @returns false when the answer is a mixture of before and after a change
+ * @throws {SystemError} when the kernel does not answer
+ */
+export function dumpOnce(
   request: number,
   bodyBytes: number,
-  messages: [number, DataView<ArrayBuffer>][],
+  take: (type: number, body: DataView<ArrayBuffer>) => void,
 ): boolean {
   const header = new DataView(new ArrayBuffer(HEADER_BYTES + bodyBytes));
   header.setUint32(0, header.byteLength, true);
   header.setUint16(4, request, true);
   header.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
-  check(libc().send(socket, header, BigInt(header.byteLength), 0), "send(rtnetlink)");
-
-  let whole = true;
-  for (;;) {
-    const buffer = new DataView(new ArrayBuffer(65_536));
-    const received = check(libc().recv(socket, buffer, 65_536n, 0), "recv(rtnetlink)");
-    for (let offset = 0; offset + HEADER_BYTES <= received;) {
-      const length = buffer.getUint32(offset, true);
-      const type = buffer.getUint16(offset + 4, true);
-      if (length < HEADER_BYTES || offset + length > received) return false;
-      if ((buffer.getUint16(offset + 6, true) & NLM_F_DUMP_INTR) !== 0) whole = false;
-      if (type === NLMSG_DONE) return whole;
-      if (type === NLMSG_ERROR) {
-        throw new SystemError("rtnetlink", -buffer.getInt32(offset + HEADER_BYTES, true));
-      }
-      messages.push([
-        type,
-        new DataView(buffer.buffer, offset + HEADER_BYTES, length - HEADER_BYTES),
-      ]);
-      offset += align(length);
+  const socket = check(
+    libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE),
+    "socket(AF_NETLINK)",
+  );
+  try {
+    check(libc().send(socket, header, BigInt(header.byteLength), 0), "send(rtnetlink)");
+    let whole = true;
+    for (let done = false; !done;) {
+      const buffer = new DataView(new ArrayBuffer(65_536));
+      const received = check(libc().recv(socket, buffer, 65_536n, 0), "recv(rtnetlink)");
+      const good = walkMessages(buffer, received, (start, end, type) => {
+        if ((buffer.getUint16(start + 6, true) & NLM_F_DUMP_INTR) !== 0) whole = false;
+        done = type === NLMSG_DONE || type === NLMSG_ERROR;
+        if (!done) {
+          const body = start + HEADER_BYTES;
+          return take(type, new DataView(buffer.buffer, body, end - body));
+        }
+        const error = errorOf(buffer, start, end);
+        if (error !== 0) throw new SystemError("rtnetlink", error);
+        return false;
+      });
+      if (!good) return false;
     }
+    return whole;
+  } finally {
+    libc().close(socket);
   }
-}
-
-/** The attributes behind a message's fixed part, by type. */
-function attributes(
-  message: DataView<ArrayBuffer>,
-  start: number,
-): Map<number, Uint8Array<ArrayBuffer>> {
-  const found = new Map<number, Uint8Array<ArrayBuffer>>();
-  for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= message.byteLength;) {
-    const length = message.getUint16(offset, true);
-    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > message.byteLength) break;
-    found.set(
-      message.getUint16(offset + 2, true),
-      new Uint8Array(
-        message.buffer,
-        message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES,
-        length - ATTRIBUTE_HEADER_BYTES,
-      ),
-    );
-    offset += align(length);
-  }
-  return found;
-}
-
-/** Messages and attributes start at multiples of four bytes (NLMSG_ALIGNTO, RTA_ALIGNTO). */
-function align(length: number): number {
-  return (length + 3) & ~3;
 }

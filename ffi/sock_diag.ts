@@ -4,24 +4,32 @@
  * @module
  */
 import { check, libc, SystemError } from "./libc.ts";
+import {
+  AF_NETLINK,
+  errorOf,
+  HEADER_BYTES,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  walkMessages,
+} from "./netlink_message.ts";
 
-const AF_NETLINK = 16; // <sys/socket.h>
-const AF_INET = 2;
+const AF_INET = 2; // <sys/socket.h>
 const AF_INET6 = 10;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_SOCK_DIAG = 4; // <linux/netlink.h>
-const NLM_F_REQUEST = 0x01;
-const NLM_F_DUMP = 0x300;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
 const SOCK_DIAG_BY_FAMILY = 20; // <linux/sock_diag.h>
 const ENOENT = 2;
+const EIO = 5;
+const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 const TCP_ESTABLISHED_STATE = 1 << 1; // <net/tcp_states.h>; a connected UDP socket has it, too
 const TCP_LISTEN_STATE = 1 << 10;
-const HEADER_BYTES = 16; // struct nlmsghdr
-const MESSAGE_SOURCE_PORT = 4; // of struct inet_diag_msg, in its inet_diag_sockid
+
+/** struct inet_diag_msg (`<linux/inet_diag.h>`) up to the end of the addresses of its sockid. */
+const MESSAGE = { FAMILY: 0, SOURCE_PORT: 4, DESTINATION: 24, ADDRESSES_END: 40 } as const;
 
 // struct nlmsghdr, then struct inet_diag_req_v2 (<linux/inet_diag.h>) with its inet_diag_sockid.
 const REQUEST = {
@@ -69,7 +77,7 @@ export class SocketDiagnosis {
    * @param protocol 6 (TCP) or 17 (UDP)
    */
   supports(protocol: number): boolean {
-    return this.#dump(protocol, 4, TCP_LISTEN_STATE, () => {});
+    return this.#dump(protocol, 4, TCP_LISTEN_STATE, () => {}) === 0;
   }
 
   /**
@@ -78,10 +86,43 @@ export class SocketDiagnosis {
    * @param ports 65,536 flags; those of the ports found are set to 1
    */
   connectedUdpPorts(ports: Uint8Array): void {
-    const take = (offset: number) =>
-      ports[this.#replyView.getUint16(offset + MESSAGE_SOURCE_PORT)] = 1;
-    this.#dump(IPPROTO_UDP, 4, TCP_ESTABLISHED_STATE, take);
-    this.#dump(IPPROTO_UDP, 6, TCP_ESTABLISHED_STATE, take);
+    this.#dump(IPPROTO_UDP, 4, TCP_ESTABLISHED_STATE, this.#portsInto(ports));
+    this.#dump(IPPROTO_UDP, 6, TCP_ESTABLISHED_STATE, this.#portsInto(ports));
+  }
+
+  /**
+   * Finds the ports on which a TCP socket listens, of both families.
+   *
+   * @param ports 65,536 flags; those of the ports found are set to 1
+   * @throws {SystemError} when the kernel does not answer
+   */
+  listeningTcpPorts(ports: Uint8Array): void {
+    this.#mustDump(IPPROTO_TCP, 4, TCP_LISTEN_STATE, this.#portsInto(ports));
+    this.#mustDump(IPPROTO_TCP, 6, TCP_LISTEN_STATE, this.#portsInto(ports));
+  }
+
+  /**
+   * Lists the TCP connections of both families that are open in both directions: one that an end has
+   * closed is not listed, nor one whose handshake is not complete. 1 µs each.
+   *
+   * @param peer 16 bytes that get the other end's address before each call; an IPv4 address as
+   * `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2), whatever the family of the socket
+   * @param take takes the port at this end
+   * @throws {SystemError} when the kernel does not answer
+   */
+  tcpConnections(peer: Uint8Array, take: (localPort: number) => void): void {
+    const reply = this.#reply;
+    const takeMessage = (offset: number) => {
+      const ipv4 = reply[offset + MESSAGE.FAMILY] === AF_INET;
+      const address = offset + MESSAGE.DESTINATION;
+      if (ipv4) {
+        for (let i = 0; i < 12; i++) peer[i] = i < 10 ? 0 : 0xff;
+        for (let i = 0; i < 4; i++) peer[12 + i] = reply[address + i];
+      } else for (let i = 0; i < 16; i++) peer[i] = reply[address + i];
+      take(this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT));
+    };
+    this.#mustDump(IPPROTO_TCP, 4, TCP_ESTABLISHED_STATE, takeMessage);
+    this.#mustDump(IPPROTO_TCP, 6, TCP_ESTABLISHED_STATE, takeMessage);
   }
 
   /**
@@ -157,31 +198,50 @@ export class SocketDiagnosis {
     );
   }
 
+  #portsInto(ports: Uint8Array) {
+    return (offset: number) => {
+      ports[this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT)] = 1;
+    };
+  }
+
+  #mustDump(
+    protocol: number,
+    version: number,
+    states: number,
+    take: (offset: number) => void,
+  ): void {
+    const error = this.#dump(protocol, version, states, take);
+    if (error !== 0) throw new SystemError("sock_diag", error);
+  }
+
   /**
    * Asks for all sockets of a protocol and family in some states.
    *
    * @param take takes where each one's inet_diag_msg starts in the reply
-   * @returns whether the kernel could answer
+   * @returns 0, or why the kernel could not answer
    */
   #dump(
     protocol: number,
     version: number,
     states: number,
     take: (offset: number) => void,
-  ): boolean {
+  ): number {
     this.#fill(protocol, version, NO_ADDRESS, 0, NO_ADDRESS, 0, 0);
     this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST | NLM_F_DUMP, true);
     this.#view.setUint32(REQUEST.STATES, states, true);
     this.#send();
-    for (;;) {
-      const received = this.#receive();
-      for (let offset = 0; offset + HEADER_BYTES <= received;) {
-        const type = this.#replyView.getUint16(offset + 4, true);
-        if (type === NLMSG_DONE) return true;
-        if (type === NLMSG_ERROR) return false;
-        take(offset + HEADER_BYTES);
-        offset += (this.#replyView.getUint32(offset, true) + 3) & ~3; // NLMSG_ALIGN
-      }
+    let error: number | undefined;
+    while (error === undefined) {
+      const good = walkMessages(this.#replyView, this.#receive(), (start, end, type) => {
+        if (type === NLMSG_DONE || type === NLMSG_ERROR) {
+          error = errorOf(this.#replyView, start, end);
+          return false;
+        }
+        if (end >= start + HEADER_BYTES + MESSAGE.ADDRESSES_END) take(start + HEADER_BYTES);
+        return true;
+      });
+      if (!good) return EIO;
     }
+    return error;
   }
 }
