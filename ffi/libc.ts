@@ -126,26 +126,33 @@ export function strerror(code: number): string {
 }
 
 const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>; O_RDONLY is 0
+const O_NONBLOCK = 0o4000;
 const READ_BYTES = 65_536;
 
 /**
- * The text of a file the kernel makes, under /proc or /sys: Deno's own file API refuses those to a
- * program without all permissions.
+ * The text of a file of the system's. Deno's own file API refuses those under /proc and /sys to a
+ * program without all permissions, and asks for one for every place a symbolic link may lead to.
  *
+ * It never waits: a FIFO reads as empty, or as an error when somebody has it open.
+ *
+ * @param mostBytes how much of it is read
  * @throws {SystemError} when it cannot be read
  */
-export function readKernelFile(path: string): string {
+export function readSystemFile(path: string, mostBytes = Infinity): string {
   const { open, read, close } = libc();
-  const fd = check(open(toCString(path), O_CLOEXEC), `open(${path})`);
+  const fd = check(open(toCString(path), O_CLOEXEC | O_NONBLOCK), `open(${path})`);
   try {
     const decoder = new TextDecoder();
-    const buffer = new Uint8Array(READ_BYTES);
+    const buffer = new Uint8Array(Math.min(READ_BYTES, mostBytes));
     let text = "";
-    for (;;) {
-      const length = check(read(fd, buffer, BigInt(READ_BYTES)), `read(${path})`);
-      if (length === 0) return text;
+    for (let left = mostBytes; left > 0;) {
+      const most = Math.min(buffer.length, left);
+      const length = check(read(fd, buffer, BigInt(most)), `read(${path})`);
+      if (length === 0) break;
       text += decoder.decode(buffer.subarray(0, length), { stream: true });
+      left -= length;
     }
+    return text;
   } finally {
     close(fd);
   }

@@ -172,3 +172,15 @@ export const UDP_BANNER_ENTRIES = 4096;
 
 /** Port ranges that one message names; the rest are counted. */
 export const TOLD_PORT_RANGES = 16;
+
+/**
+ * What the lockout guard asks the kernel rests this many times as long as the answer took: however
+ * many connections or routes there are, they are looked at a tenth of the time at most.
+ */
+export const GUARD_REST = 10;
+
+/** How often the lockout guard reads the list of name servers, when it is asked. */
+export const NAME_SERVERS_MS = 1000;
+
+/** The most of a file with name servers that is read. */
+export const RESOLV_CONF_BYTES = 64 * 1024;

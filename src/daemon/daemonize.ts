@@ -5,7 +5,7 @@
  * @module
  */
 import { Poller } from "../../ffi/epoll.ts";
-import { check, libc, readKernelFile } from "../../ffi/libc.ts";
+import { check, libc, readSystemFile } from "../../ffi/libc.ts";
 import { Launcher } from "../../ffi/spawn.ts";
 
 const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>
@@ -26,11 +26,11 @@ export async function daemonize(): Promise<string | undefined> {
   const ends = new Int32Array(2);
   check(libc().pipe2(ends, O_CLOEXEC), "pipe2");
   const [readEnd, writeEnd] = ends;
-  const args = readKernelFile("/proc/self/cmdline").split("\0").slice(1, -1);
+  const args = readSystemFile("/proc/self/cmdline").split("\0").slice(1, -1);
   // Before the user's own arguments: behind a "--" of theirs it would be none of ours any more.
   args.splice(args.length - Deno.args.length, 0, `${READY_OPTION}=${READY_DESCRIPTOR}`);
   const launcher = new Launcher({
-    env: readKernelFile("/proc/self/environ").split("\0").filter((entry) => entry !== ""),
+    env: readSystemFile("/proc/self/environ").split("\0").filter((entry) => entry !== ""),
     descriptors: [writeEnd],
     stdout: "null",
     stderr: "null",

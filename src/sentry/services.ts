@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readKernelFile, SystemError } from "../../ffi/libc.ts";
+import { readSystemFile, SystemError } from "../../ffi/libc.ts";
 import { SocketDiagnosis } from "../../ffi/sock_diag.ts";
 import { SERVICE_CACHE_ENTRIES, SERVICE_CACHE_MS, SERVICE_QUESTIONS } from "../limits.ts";
 import { hashAddress, newHashKey } from "../packet/address_hash.ts";
@@ -170,7 +170,7 @@ export class ListedServices implements Services {
 function readTable(name: string): { protocol: Protocol; table: string }[] {
   try {
     const protocol = name.startsWith("tcp") ? Protocol.Tcp : Protocol.Udp;
-    return [{ protocol, table: readKernelFile(`/proc/net/${name}`) }];
+    return [{ protocol, table: readSystemFile(`/proc/net/${name}`) }];
   } catch (error) {
     if (error instanceof SystemError) return [];
     throw error;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import fc from "fast-check";
-import { readKernelFile } from "../../ffi/libc.ts";
+import { readSystemFile } from "../../ffi/libc.ts";
 import { Packet, Protocol } from "../../src/packet/packet.ts";
 import { LocalSockets } from "../../src/sentry/local_sockets.ts";
 import { ListedServices } from "../../src/sentry/services.ts";
@@ -65,7 +65,7 @@ for (const [name, packet, takes] of CASES) {
 }
 
 Deno.test("ListedServices finds a real listener in /proc/net", async () => {
-  assert.match(readKernelFile("/proc/net/tcp"), /local_address/);
+  assert.match(readSystemFile("/proc/net/tcp"), /local_address/);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

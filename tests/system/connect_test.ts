@@ -3,7 +3,8 @@ import { client, connectLine, connectMode, range, wait } from "./connect_mode.ts
 import { Network, SCANNER, WATCHED } from "./network.ts";
 import { Program } from "./program.ts";
 
-const NO_IPV6 = new URL("./no_ipv6.ts", import.meta.url).pathname;
+const WITHOUT_FAMILY = new URL("./without_family.ts", import.meta.url).pathname;
+const AF_INET6 = "10";
 const BANNER = "This port is watched; go away, 100% of it is logged.";
 
 interface Answer {
@@ -280,7 +281,7 @@ Deno.test("a system without IPv6 is watched over IPv4", async () => {
   await using program = await connectMode(network, {
     config: `TCP_PORTS="23"\nUDP_PORTS="2000"\nPORT_BANNER="${BANNER}"`,
     args: ["--connect", "-v"],
-    wrapper: [Deno.execPath(), "run", "-A", "--no-prompt", NO_IPV6],
+    wrapper: [Deno.execPath(), "run", "-A", "--no-prompt", WITHOUT_FAMILY, AF_INET6],
   });
   assert.ok(
     program.stdout.startsWith("Listening on 2 ports, over IPv4 only: this system has no IPv6\n"),

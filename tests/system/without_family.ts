@@ -1,6 +1,7 @@
 /**
- * Runs a command in a world without IPv6: `deno run -A no_ipv6.ts COMMAND ARGUMENT…`. A seccomp(2)
- * filter lets socket(AF_INET6, …) fail as a kernel without IPv6 does.
+ * Runs a command in a world without an address family, `deno run -A without_family.ts FAMILY COMMAND
+ * ARGUMENT…`: 10 for IPv6, 16 for netlink. A seccomp(2) filter lets socket(FAMILY, …) fail as a kernel
+ * without the family does.
  *
  * @module
  */
@@ -10,17 +11,18 @@ const SECCOMP_MODE_FILTER = 2n; // <linux/seccomp.h>
 const RET_ALLOW = 0x7fff0000;
 const RET_EAFNOSUPPORT = 0x00050000 | 97; // SECCOMP_RET_ERRNO
 const SYS_SOCKET = Deno.build.arch === "x86_64" ? 41 : 198; // <asm/unistd.h>
-const AF_INET6 = 10;
 const LOAD = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const JUMP_IF_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const RETURN = 0x06; // BPF_RET | BPF_K
+
+const [family, ...command] = Deno.args;
 
 /** struct seccomp_data begins with the call's number; its first argument stands at byte 16. */
 const PROGRAM: [code: number, yes: number, no: number, value: number][] = [
   [LOAD, 0, 0, 0],
   [JUMP_IF_EQUAL, 0, 3, SYS_SOCKET],
   [LOAD, 0, 0, 16],
-  [JUMP_IF_EQUAL, 0, 1, AF_INET6],
+  [JUMP_IF_EQUAL, 0, 1, Number(family)],
   [RETURN, 0, 0, RET_EAFNOSUPPORT],
   [RETURN, 0, 0, RET_ALLOW],
 ];
@@ -48,6 +50,6 @@ if (
 ) throw new Error("no seccomp filter");
 
 // The filter is this thread's, and goes with it into the new program.
-const words = Deno.args.map((word) => new TextEncoder().encode(`${word}\0`));
+const words = command.map((word) => new TextEncoder().encode(`${word}\0`));
 symbols.execv(words[0], new BigUint64Array([...words.map(pointer), 0n]));
-throw new Error(`${Deno.args[0]} cannot be run`);
+throw new Error(`${command[0]} cannot be run`);

@@ -1,0 +1,27 @@
+/**
+ * Work that is worth doing again and again, but must not take all of the time.
+ *
+ * @module
+ */
+import { GUARD_REST } from "../limits.ts";
+
+/** Rests after each time, for {@link GUARD_REST} times as long as it took. */
+export class Pace {
+  #dueAt = -Infinity;
+
+  /** Whether the rest is over. */
+  get due(): boolean {
+    return performance.now() >= this.#dueAt;
+  }
+
+  /** Does the work, and begins the rest when it ends or throws. */
+  run<T>(work: () => T): T {
+    const startMs = performance.now();
+    try {
+      return work();
+    } finally {
+      const endMs = performance.now();
+      this.#dueAt = endMs + GUARD_REST * (endMs - startMs);
+    }
+  }
+}
