@@ -34,10 +34,6 @@ export class AddressTable {
   /** The networks of one prefix that the addresses are in, made when they are asked for. */
   #networks: { prefix: number; table: AddressTable } | undefined;
 
-  get size(): number {
-    return this.#size;
-  }
-
   clear(): void {
     this.#values.fill(0);
     this.#size = 0;
