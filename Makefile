@@ -15,7 +15,7 @@ help:
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd
+TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd libfaketime
 
 run:
 	@tools/setup.sh libpcap

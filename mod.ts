@@ -8,8 +8,10 @@ import { SystemError } from "./ffi/libc.ts";
 import { LibraryError } from "./ffi/libraries.ts";
 import { PcapError } from "./ffi/pcap.ts";
 import { parseArguments } from "./src/cli.ts";
+import { runCommand } from "./src/commands.ts";
 import { formatFault, StartError } from "./src/config/fault.ts";
 import { loadSettings } from "./src/config/load.ts";
+import { ControlFailure } from "./src/daemon/control_client.ts";
 import { answerParent, daemonize } from "./src/daemon/daemonize.ts";
 import { Watch } from "./src/watch.ts";
 
@@ -27,6 +29,11 @@ export async function main(args: readonly string[]): Promise<number> {
       writeAll(Deno.stdout, invocation.print);
       return 0;
     }
+    if ("command" in invocation) {
+      const { text, status } = runCommand(invocation.command);
+      writeAll(Deno.stdout, text);
+      return status;
+    }
     const { options } = invocation;
     const { readyDescriptor } = options;
     if (options.daemon && readyDescriptor === undefined) return await startDaemon();
@@ -34,7 +41,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
     // From here on a signal ends the program in order, also in the middle of the start.
     const signals = listenForSignals();
-    const watch = await Watch.start(options, loadSettings(options.configFile));
+    const watch = await Watch.start(options, loadSettings(options.configFile), manifest.version);
     if (readyDescriptor !== undefined) answerParent(readyDescriptor, undefined);
     tellFaults = (text) => writeAll(Deno.stderr, text);
     signals.tell(watch);
@@ -76,7 +83,7 @@ function faultLines(error: unknown): string {
     return error.faults.map((one) => formatFault(one) + "\n").join("");
   }
   const known = error instanceof LibraryError || error instanceof PcapError ||
-    error instanceof SystemError;
+    error instanceof SystemError || error instanceof ControlFailure;
   const text = error instanceof Error ? error.message : String(error);
   return `portsentry: ${known ? "" : "internal error: "}${text}\n`;
 }

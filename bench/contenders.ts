@@ -13,6 +13,8 @@ import { pause, Subject } from "./rig.ts";
 export interface Setup {
   /** BLOCK_TCP="1" with this KILL_ROUTE; none to log only. */
   killRoute?: string;
+  /** BLOCK_TCP="1" with FIREWALL. */
+  firewall?: true;
   /** SCAN_TRIGGER */
   scanTrigger?: number;
 }
@@ -22,6 +24,8 @@ export interface Contender {
   name: string;
   /** Whether it looks for services on the ports as packets come. */
   checksServices: boolean;
+  /** Whether it blocks without a command. */
+  hasFirewall: boolean;
   /** The file in its folder that tells an event first. */
   eventFile: "stdout" | "history";
   start(network: Network, setup?: Setup): Promise<Subject>;
@@ -34,6 +38,7 @@ function ours(name: string, options: ProgramOptions & { args: string[] }): Conte
   return {
     name,
     checksServices: true,
+    hasFirewall: true,
     eventFile: "stdout",
     start: async (network, setup = {}) => {
       const folder = newFolder();
@@ -64,6 +69,7 @@ function debians(binary: string): Contender {
   return {
     name: "Debian 1.2, -stcp",
     checksServices: false,
+    hasFirewall: false,
     eventFile: "history",
     start: async (network, setup = {}) => {
       const folder = newFolder();
@@ -94,11 +100,13 @@ function debians(binary: string): Contender {
 }
 
 /** Lines that both know. */
-function settings(folder: string, { killRoute, scanTrigger }: Setup): string {
+function settings(folder: string, { killRoute, firewall, scanTrigger }: Setup): string {
   return [
     `HISTORY_FILE="${folder}/history"`,
     ...(scanTrigger === undefined ? [] : [`SCAN_TRIGGER="${scanTrigger}"`]),
-    ...(killRoute === undefined
+    ...(firewall
+      ? [`BLOCK_TCP="1"`, `FIREWALL="nftables"`, `STATE_FILE="${folder}/state.db"`]
+      : killRoute === undefined
       ? [`BLOCK_TCP="0"`]
       : [`BLOCK_TCP="1"`, `KILL_ROUTE="${killRoute.replaceAll("FOLDER", folder)}"`]),
     "",

@@ -23,6 +23,7 @@ export const MEASURES: Measure[] = [
   [["flood at a running service: CPU a packet", "… told as dropped"], serviceFlood],
   [["lone SYN to history line, median / p95"], loneHistory],
   [["lone SYN to KILL_ROUTE running, median / p95"], loneCommand],
+  [["lone SYN to dropped by FIREWALL, median / p95"], loneDrop],
   [["lone SYN to event, 10 commands hang, median / p95"], hanging],
   [["idle CPU over a minute"], idle],
 ];
@@ -92,7 +93,9 @@ async function loneHistory(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   await using subject = await contender.start(network);
   return [
-    percentiles(await probe(network, "modify", `${subject.folder}/history`, `${LONE_PROBES}`)),
+    percentiles(
+      await probe(network, "probe.ts", "modify", `${subject.folder}/history`, `${LONE_PROBES}`),
+    ),
   ];
 }
 
@@ -102,7 +105,14 @@ async function loneCommand(contender: Contender): Promise<string[]> {
   await using subject = await contender.start(network, { killRoute });
   const fifo = `${subject.folder}/fifo`;
   await network.onWatched(`mkfifo ${fifo}`);
-  return [percentiles(await probe(network, "read", fifo, `${LONE_PROBES}`))];
+  return [percentiles(await probe(network, "probe.ts", "read", fifo, `${LONE_PROBES}`))];
+}
+
+async function loneDrop(contender: Contender): Promise<string[]> {
+  if (!contender.hasFirewall) return ["–"];
+  await using network = await Network.create();
+  await using _subject = await contender.start(network, { firewall: true });
+  return [percentiles(await probe(network, "drop_probe.ts", network.watched, `${LONE_PROBES}`))];
 }
 
 /** The first ten sources' commands hang; then single SYNs of others come, which are only logged. */
@@ -115,7 +125,7 @@ async function hanging(contender: Contender): Promise<string[]> {
   await replay(network, flood);
   await pause(500);
   const file = `${subject.folder}/${contender.eventFile}`;
-  return [percentiles(await probe(network, "modify", file, `${LONE_PROBES}`))];
+  return [percentiles(await probe(network, "probe.ts", "modify", file, `${LONE_PROBES}`))];
 }
 
 async function idle(contender: Contender): Promise<string[]> {

@@ -106,13 +106,17 @@ export function percentiles(times: number[] | null): string {
 }
 
 /**
- * Runs probe.ts on the scanning host.
+ * Runs one of the probes here on the scanning host.
  *
  * @returns milliseconds; null when it waited in vain
  */
-export async function probe(network: Network, ...args: string[]): Promise<number[] | null> {
-  const script = new URL("./probe.ts", import.meta.url).pathname;
-  const command = `${Deno.execPath()} run -A ${script} ${args.join(" ")}`;
+export async function probe(
+  network: Network,
+  script: "probe.ts" | "drop_probe.ts",
+  ...args: string[]
+): Promise<number[] | null> {
+  const path = new URL(script, import.meta.url).pathname;
+  const command = `${Deno.execPath()} run -A ${path} ${args.join(" ")}`;
   return JSON.parse((await network.onScanner(command)).stdout);
 }
 

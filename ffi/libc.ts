@@ -33,6 +33,7 @@ const SYMBOLS = {
   },
   munmap: { parameters: ["usize", "usize"], result: "i32" }, // void *addr, size_t length
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, void *buf, size_t count
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // int fd, void *buf, size_t count, off_t offset
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // int fd, const void *buf, size_t count
   close: { parameters: ["i32"], result: "i32" }, // int fd
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int domain, int type, int protocol

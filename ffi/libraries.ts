@@ -23,6 +23,14 @@ export const LIBRARIES = {
     ],
     packages: "libpcap0.8 (Debian, Ubuntu) or libpcap (Fedora)",
   },
+  libnftables: {
+    paths: [
+      "/usr/lib/x86_64-linux-gnu/libnftables.so.1",
+      "/usr/lib/aarch64-linux-gnu/libnftables.so.1",
+      "/usr/lib64/libnftables.so.1",
+    ],
+    packages: "libnftables1 (Debian, Ubuntu) or nftables-libs (Fedora)",
+  },
 } as const;
 
 /** A library of {@link LIBRARIES}. */

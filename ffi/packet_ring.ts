@@ -5,13 +5,12 @@
  * @module
  */
 import { check, libc } from "./libc.ts";
+import { attachFilter } from "./socket_filter.ts";
 
 const AF_PACKET = 17; // <sys/socket.h>
 const SOCK_DGRAM = 2; // packets without their link header
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
-const SOL_SOCKET = 1;
-const SO_ATTACH_FILTER = 26; // <asm-generic/socket.h>
 const SOL_PACKET = 263;
 const PACKET_RX_RING = 5; // <linux/if_packet.h>
 const PACKET_STATISTICS = 6;
@@ -29,7 +28,6 @@ const PROT_READ_WRITE = 3; // <sys/mman.h>
 const MAP_SHARED = 1;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const SOCKADDR_LL_BYTES = 20; // struct sockaddr_ll
-const FILTER_BYTES = 8; // struct sock_filter
 
 // struct tpacket2_hdr, and behind it (TPACKET_ALIGN) struct sockaddr_ll.
 const SLOT = {
@@ -119,20 +117,7 @@ export class PacketRing {
    * @throws {SystemError} when the kernel refuses it
    */
   setFilter(program: Uint8Array<ArrayBuffer>): void {
-    const length = BigInt(program.length);
-    const memory = this.#libc.malloc(length);
-    try {
-      this.#libc.copy_out(memory, program, length);
-      const fprog = new DataView(new ArrayBuffer(16)); // struct sock_fprog
-      fprog.setUint16(0, program.length / FILTER_BYTES, true);
-      fprog.setBigUint64(8, memory, true);
-      check(
-        this.#libc.setsockopt(this.fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog, 16),
-        "setsockopt(SO_ATTACH_FILTER)",
-      );
-    } finally {
-      this.#libc.free(memory);
-    }
+    attachFilter(this.fd, program);
   }
 
   /**

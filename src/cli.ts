@@ -1,9 +1,11 @@
 /**
- * The command line: argv to {@link Options}. Only this module knows the library that parses it.
+ * The command line: argv to {@link Options}, or to a command. Only this module and that of the
+ * commands know the library that parses it.
  *
  * @module
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addCommands, type CommandRequest } from "./cli_commands.ts";
 import { StartError } from "./config/fault.ts";
 import { droppedOptions } from "./config/version1.ts";
 
@@ -37,8 +39,8 @@ export interface Options {
 /** A value of `-l`. */
 export type LogOutput = "stdout" | "syslog";
 
-/** What to do: run with options, or print a text (help or version) and end. */
-export type Invocation = { options: Options } | { print: string };
+/** What to do: run with options, do a command, or print a text (help or version) and end. */
+export type Invocation = { options: Options } | { command: CommandRequest } | { print: string };
 
 const DEFAULT_PID_FILE = "/run/portsentry.pid";
 const DEFAULT_CONFIG_FILE = "/etc/portsentry/portsentry.conf";
@@ -57,9 +59,11 @@ export function parseArguments(args: readonly string[], version: string): Invoca
     );
   }
   let printed = "";
-  const command = buildCommand(version)
-    .exitOverride()
-    .configureOutput({
+  let request: CommandRequest | undefined;
+  const program = buildProgram(version);
+  addCommands(program, DEFAULT_CONFIG_FILE, (chosen) => request = chosen);
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
       writeOut: (text) => printed += text,
       writeErr: () => {},
       getOutHasColors: () => false,
@@ -67,18 +71,23 @@ export function parseArguments(args: readonly string[], version: string): Invoca
       getOutHelpWidth: () => 80,
       getErrHelpWidth: () => 80,
     });
+  }
   try {
-    command.parse(args, { from: "user" });
+    program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { print: printed };
     throw new StartError([{ where: "portsentry", line: 0, message: faultText(error) }]);
   }
-  return { options: toOptions(command.opts()) };
+  return request ? { command: request } : { options: toOptions(program.opts()) };
 }
 
-function buildCommand(version: string): Command {
+function buildProgram(version: string): Command {
   return new Command("portsentry")
+    // Options behind a command are the command's own.
+    .enablePositionalOptions()
+    // Without a command it watches.
+    .action(() => {})
     .description("Detect and respond to port scans against this host in real time.")
     .addOption(
       new Option("--stealth", "watch quietly, by capturing packets (default)").conflicts("connect"),

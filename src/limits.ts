@@ -184,3 +184,49 @@ export const NAME_SERVERS_MS = 1000;
 
 /** The most of a file with name servers that is read. */
 export const RESOLV_CONF_BYTES = 64 * 1024;
+
+/** Blocked hosts whose count is remembered, so that those that come back are blocked for longer. */
+export const OFFENDERS = 262_144;
+
+/** How long after their last block. */
+export const OFFENDER_MEMORY_MS = 30 * 86_400_000;
+
+/** Hosts that DRY_RUN has told of; then it begins anew. */
+export const DRY_RUN_HOSTS = 65_536;
+
+/** Clients of the control socket served at once. */
+export const CONTROL_CLIENTS = 4;
+
+/** Longest request to the control socket, in bytes. */
+export const CONTROL_REQUEST_BYTES = 4096;
+
+/** What a client may take to send its request, and to read the answer. */
+export const CONTROL_REQUEST_MS = 2000;
+export const CONTROL_ANSWER_MS = 10_000;
+
+/** Wait before more of a long answer is sent to a client that is slow to read. */
+export const CONTROL_RETRY_MS = 2;
+
+/** How long a command waits for the answer of the running program. */
+export const CONTROL_CLIENT_MS = 10_000;
+
+/** How often the state file forgets what is over, and the wall clock is looked at. */
+export const STATE_TIDY_MS = 60_000;
+
+/** A change of the wall clock that is more than keeping it right: somebody has set it. */
+export const CLOCK_STEP_MS = 2000;
+
+/** Where a running program takes commands, unless CONTROL_SOCKET names another place. */
+export const DEFAULT_CONTROL_SOCKET = "/run/portsentry/control.sock";
+
+/** Longest reason of a block by hand, in UTF-16 units. */
+export const MOST_REASON_CHARACTERS = 200;
+
+/** Where the state is kept when FIREWALL is set and STATE_FILE is not. */
+export const DEFAULT_STATE_FILE = "/var/lib/portsentry/portsentry.db";
+
+/** How long changes of the kernel's firewall may settle before ours is looked at. */
+export const FIREWALL_SETTLE_MS = 75;
+
+/** How often it is looked at while others change theirs all the time, or a repair fails. */
+export const FIREWALL_CHECK_MS = 1000;

@@ -22,6 +22,8 @@ export interface PipelineParts {
   /** Undefined without RESOLVE_HOST. */
   names: HostNames | undefined;
   responder: Responder;
+  /** Why nothing may be done about a host; undefined when it may. */
+  reasonToSpare: (host: string) => string | undefined;
   /** The ignore file's name, for what is said about it. */
   ignoreFile: string;
   eventLog: EventLog;
@@ -75,19 +77,19 @@ export class Pipeline {
     return verdict >= Verdict.LogOnly;
   }
 
-  /** Waits for events whose name or response is still to come, for `limitMs` at most. */
+  /** Waits for events whose name is still to come, and all responses, for `limitMs` at most. */
   async settle(limitMs: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
-    await Promise.race([Promise.all(this.#pending), late]);
+    await Promise.race([Promise.all([...this.#pending, this.#parts.responder.idle()]), late]);
     clearTimeout(timer);
   }
 
   /** Tells an event as soon as all of it is known: nearly always at once. */
   #handle(event: ScanEvent): void {
-    const { names, responder } = this.#parts;
+    const { names } = this.#parts;
     const host = names?.nameOf(event.source) ?? event.source;
-    const outcome = event.verdict === Verdict.Respond ? responder.respond(event) : undefined;
+    const outcome = event.verdict === Verdict.Respond ? this.#respond(event) : undefined;
     if (typeof host === "string" && !(outcome instanceof Promise)) {
       return this.#tell(event, host, outcome);
     }
@@ -98,7 +100,16 @@ export class Pipeline {
     this.#pending.add(told);
   }
 
-  #tell(event: ScanEvent, host: string, outcome: Outcome | undefined): void {
+  /** What is done about an event: nothing, when this host cannot do without whom it came from. */
+  #respond(event: ScanEvent): Fate | Promise<Fate> {
+    const { responder, reasonToSpare, log } = this.#parts;
+    const reason = reasonToSpare(event.source);
+    if (reason === undefined) return responder.respond(event);
+    log.notice(`attackalert: Host: ${event.source} ${reason}, aborting actions (LOCKOUT_GUARD)`);
+    return "spared";
+  }
+
+  #tell(event: ScanEvent, host: string, outcome: Fate | undefined): void {
     const { eventLog, log, ignoreFile } = this.#parts;
     const { source, destination, verdict } = event;
     if (verdict === Verdict.Ignored) {
@@ -112,16 +123,20 @@ export class Pipeline {
   }
 }
 
+/** What came of an event that asked for a response. */
+type Fate = Outcome | "spared";
+
 const BLOCKED: EventFlags = {
   ignored: "false",
   triggered: "true",
   noblock: "false",
   blocked: "true",
 };
-const OUTCOME_FLAGS: Record<Outcome, EventFlags> = {
+const OUTCOME_FLAGS: Record<Fate, EventFlags> = {
   "already blocked": BLOCKED,
   "blocked": BLOCKED,
   "not blocked": { ...BLOCKED, blocked: "false" },
+  "spared": { ignored: "true", triggered: "unset", noblock: "unset", blocked: "unset" },
 };
 
 /** The contract's line for a packet to a port that has a service. */

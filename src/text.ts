@@ -17,3 +17,13 @@ export function escapeControls(text: string): string {
 export function quote(text: string): string {
   return `"${escapeControls(text.length > 80 ? text.slice(0, 79) + "…" : text)}"`;
 }
+
+/** Rows of cells as lines with the columns aligned, two blanks between them. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));
+  }
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd() + "\n")
+    .join("");
+}

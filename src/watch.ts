@@ -6,8 +6,9 @@
 import { Poller } from "../ffi/epoll.ts";
 import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
-import { formatFault, StartError } from "./config/fault.ts";
-import { loadSettings, reason, refuseFifo, type Settings } from "./config/load.ts";
+import { type Fault, formatFault, StartError } from "./config/fault.ts";
+import { loadSettings, type Settings } from "./config/load.ts";
+import type { ControlSubject } from "./control.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
@@ -20,7 +21,7 @@ import {
   SOURCE_TABLE_ENTRIES,
 } from "./limits.ts";
 import { EventLog } from "./log/event_log.ts";
-import { History } from "./log/history.ts";
+import type { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
 import type { LogOutput } from "./log/log_output.ts";
 import { Logger } from "./log/logger.ts";
@@ -28,23 +29,26 @@ import { type LossCounter, LossReport } from "./log/loss_report.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
 import { Pipeline } from "./pipeline.ts";
-import { BlockedSet } from "./response/blocked_set.ts";
 import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
 import { HostsDeny } from "./response/hosts_deny.ts";
 import { requireResponses } from "./response/requirements.ts";
 import { Responder } from "./response/responder.ts";
-import { ConnectSentry } from "./sentry/connect_sentry.ts";
-import { InterfaceFollower } from "./sentry/interface_follower.ts";
-import { listInterfaces } from "./sentry/interfaces.ts";
-import { PcapMethod } from "./sentry/pcap_method.ts";
-import { RawMethod } from "./sentry/raw_method.ts";
+import {
+  abandonResources,
+  closeResources,
+  fileFault,
+  openResources,
+  type Resources,
+} from "./resources.ts";
 import { openServices, type Services } from "./sentry/services.ts";
-import { StealthSentry } from "./sentry/stealth_sentry.ts";
+import { openWatched, type Watched } from "./watched.ts";
 
 /** Watches with one command line, and with the settings its files have at the time. */
 export class Watch {
   readonly #options: Options;
+  readonly #version: string;
+  readonly #startMs = Date.now();
   #settings: Settings;
   readonly #log: Logger;
   readonly #eventLog: EventLog;
@@ -56,16 +60,27 @@ export class Watch {
   readonly #names = new HostNames();
   readonly #responder: Responder;
   readonly #pipeline: Pipeline;
-  #sentry: StealthSentry | ConnectSentry | undefined;
-  #follower: InterfaceFollower | undefined;
+  #watched: Watched | undefined;
+  #resources: Resources = {};
   readonly #losses: LossReport;
+  /** This run, as its control socket shows it. */
+  readonly #subject: ControlSubject = {
+    view: () => ({
+      config: this.#settings.config,
+      blocks: this.#resources.blockade?.blocks,
+      reasonToSpare: (host) => this.#resources.guard?.reasonToSpare(host),
+    }),
+    status: () => this.#status(),
+    reload: () => this.reload(),
+    log: (text) => this.#log.notice(text),
+  };
   /** Those that a reload has replaced, until what they could not write is told. */
   readonly #oldHistories = new Set<History>();
-  #blocked: BlockedSet | undefined;
   #pidFile: PidFile | undefined;
 
-  private constructor(options: Options, settings: Settings) {
+  private constructor(options: Options, settings: Settings, version: string) {
     this.#options = options;
+    this.#version = version;
     this.#settings = settings;
     const { config, ignore } = settings;
     const stdout = new LineOutput("stdout", Deno.stdout);
@@ -84,6 +99,7 @@ export class Watch {
     this.#responder = new Responder({
       config,
       blocked: undefined,
+      blocks: undefined,
       hostsDeny: new HostsDeny(),
       commands: new CommandRunner(this.#poller),
       log,
@@ -97,6 +113,7 @@ export class Watch {
       services: this.#services,
       names: config.resolveHost ? this.#names : undefined,
       responder: this.#responder,
+      reasonToSpare: () => undefined,
       ignoreFile: config.ignoreFile ?? "",
       eventLog: this.#eventLog,
       mode: options.mode,
@@ -110,12 +127,24 @@ export class Watch {
    *
    * @throws {StartError} with what the user has to mend
    */
-  static async start(options: Options, settings: Settings): Promise<Watch> {
+  static async start(options: Options, settings: Settings, version: string): Promise<Watch> {
     requireResponses(settings.config);
-    const watch = new Watch(options, settings);
+    const watch = new Watch(options, settings, version);
     for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
-    watch.#openSentry();
-    await watch.#openFiles();
+    watch.#watched = openWatched({
+      options,
+      config: settings.config,
+      poller: watch.#poller,
+      onPacket: (packet) => watch.#pipeline.take(packet),
+      log: watch.#log,
+    });
+    await watch.#takePidFile();
+    try {
+      watch.#apply(settings, watch.#open(settings.config));
+    } catch (error) {
+      watch.#pidFile?.release();
+      throw error;
+    }
     return watch;
   }
 
@@ -134,45 +163,51 @@ export class Watch {
     this.#poller.stop();
   }
 
-  /** Reads the files again; when they have faults, everything stays as it is. */
-  reload(): void {
+  /**
+   * Reads the files again; when they have faults, everything stays as it is.
+   *
+   * @returns the faults
+   */
+  reload(): Fault[] {
     try {
       const settings = loadSettings(this.#options.configFile);
       requireResponses(settings.config);
-      const { config } = settings;
-      const blocked = config.blockedFile === this.#settings.config.blockedFile
-        ? this.#blocked
-        : this.#openBlocked(config.blockedFile);
-      const history = openHistory(config);
+      const opened = this.#open(settings.config);
       try {
-        this.#watchPorts(config);
+        this.#watched?.watch(settings.config);
       } catch (error) {
-        history?.close();
+        abandonResources(opened, this.#resources);
         throw error;
       }
-      this.#apply(settings, history, blocked);
+      this.#apply(settings, opened);
       for (const warning of settings.warnings) this.#log.error(formatFault(warning));
       this.#log.notice("The configuration has been read again");
+      return [];
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       for (const fault of error.faults) this.#log.error(formatFault(fault));
       this.#log.error("The configuration has faults: the old one stays in force");
+      return error.faults;
     }
   }
 
   /** From here on nothing can fail. */
-  #apply(settings: Settings, history: History | undefined, blocked: BlockedSet | undefined): void {
+  #apply(settings: Settings, resources: Resources): void {
     const { config, ignore } = settings;
+    const { history, blocked, blockade, guard } = resources;
+    const { history: oldHistory, ...old } = this.#resources;
     this.#settings = settings;
-    this.#retire(this.#eventLog.history);
+    this.#resources = resources;
+    this.#retire(oldHistory);
+    closeResources(old, resources);
     this.#eventLog.history = history;
-    if (blocked !== this.#blocked) this.#blocked?.close();
-    this.#blocked = blocked;
     blocked?.repair((text) => this.#log.error(text));
-    this.#responder.reconfigure({ config, blocked });
+    blockade?.reconfigure(config);
+    this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });
     this.#pipeline.reconfigure({
       detector: new Detector(config, ignore, this.#sources, this.#options),
       names: config.resolveHost ? this.#names : undefined,
+      reasonToSpare: (host) => guard?.reasonToSpare(host),
       ignoreFile: config.ignoreFile ?? "",
     });
   }
@@ -186,114 +221,42 @@ export class Watch {
     });
   }
 
-  /** @throws {StartError} when these ports cannot be watched; the old ones are, then */
-  #watchPorts(config: Config): void {
-    try {
-      if (this.#sentry instanceof ConnectSentry) this.#sentry.watch(config, config.portBanner);
-      else this.#sentry?.watch(config);
-    } catch (error) {
-      if (error instanceof StartError) throw error;
-      // The kernel has no memory for the filters or sockets: that is no reason to end.
-      const message = `Cannot watch these ports: ${reason(error, config.file)}`;
-      throw new StartError([{ where: config.file, line: 0, message }]);
-    }
-  }
-
-  #openSentry(): void {
-    if (this.#options.mode === "connect") this.#listen();
-    else this.#capture();
-  }
-
-  #listen(): void {
-    const { config } = this.#settings;
-    const { tcpPorts, udpPorts, portBanner } = config;
-    this.#sentry = new ConnectSentry({
-      tcpPorts,
-      udpPorts,
-      banner: portBanner,
+  #open(config: Config): Resources {
+    return openResources(config, this.#resources, {
+      options: this.#options,
       poller: this.#poller,
-      onPacket: (packet) => this.#pipeline.take(packet),
-      onVerbose: (text) => this.#log.verbose(text),
-      onFailure: (text) => this.#log.error(text),
+      subject: this.#subject,
+      log: this.#log,
     });
   }
 
-  #capture(): void {
-    const log = this.#log;
-    const sentry = new StealthSentry({
-      method: this.#options.method === "raw"
-        ? new RawMethod((text) => log.verbose(text))
-        : new PcapMethod(this.#options.interfaces),
-      ports: this.#settings.config,
-      poller: this.#poller,
-      onPacket: (packet) => this.#pipeline.take(packet),
-      onVerbose: (text) => log.verbose(text),
-      onFailure: (text) => {
-        log.error(text);
-        follower.soon();
-      },
-    });
-    // The kernel tells of changes from here on, so that none is missed after the first look.
-    const follower = new InterfaceFollower(
-      this.#poller,
-      (interfaces) => sentry.follow(interfaces),
-      (text) => log.error(text),
-    );
-    const interfaces = listInterfaces();
-    const { faults } = sentry.select(interfaces);
-    if (faults.length > 0) {
-      const where = "portsentry: option '-i, --interface <name>'";
-      throw new StartError(faults.map((message) => ({ where, line: 0, message })));
-    }
-    sentry.start(interfaces);
-    this.#sentry = sentry;
-    this.#follower = follower;
-  }
-
-  async #openFiles(): Promise<void> {
-    const { config } = this.#settings;
+  async #takePidFile(): Promise<void> {
     const { pidFile } = this.#options;
+    if (pidFile === undefined) return;
     try {
-      if (pidFile !== undefined) this.#pidFile = await PidFile.take(pidFile);
+      this.#pidFile = await PidFile.take(pidFile);
     } catch (error) {
-      throw new StartError([{ where: pidFile!, line: 0, message: reason(error, pidFile!) }]);
-    }
-    try {
-      const blocked = this.#openBlocked(config.blockedFile);
-      this.#apply(this.#settings, openHistory(config), blocked);
-    } catch (error) {
-      this.#pidFile?.release();
-      throw error;
-    }
-  }
-
-  #openBlocked(path: string | undefined): BlockedSet | undefined {
-    if (path === undefined) return undefined;
-    try {
-      refuseFifo(path);
-      return BlockedSet.open(path);
-    } catch (error) {
-      const message = `Cannot use it as BLOCKED_FILE: ${reason(error, path)}`;
-      throw new StartError([{ where: path, line: 0, message }]);
+      throw fileFault(pidFile, "", error);
     }
   }
 
   async #end(): Promise<void> {
     const deadline = performance.now() + END_MS;
-    this.#follower?.close();
-    this.#sentry?.drain(LAST_DRAIN_MS);
+    const { history, ...others } = this.#resources;
+    this.#resources.control?.close();
+    this.#watched?.settle();
+    this.#watched?.sentry.drain(LAST_DRAIN_MS);
     this.#losses.tell();
-    this.#sentry?.close();
+    this.#watched?.sentry.close();
     await this.#settle();
     this.#log.verbose(this.#summary());
     this.#log.notice("Portsentry is shutting down");
     this.#services?.close();
-    this.#blocked?.close();
+    closeResources({ ...others, control: undefined }, {});
     this.#pidFile?.release();
-    const others = this.#outputs.filter((output) => output !== this.#stderr);
-    const { history } = this.#eventLog;
+    const outputs = this.#outputs.filter((output) => output !== this.#stderr);
     const limitMs = Math.min(OUTPUT_CLOSE_MS, deadline - performance.now() - LAST_WORDS_MS);
-    await Promise.all([history, ...others].map((output) => output?.close(limitMs)));
+    await Promise.all([history, ...outputs].map((output) => output?.close(limitMs)));
     this.#losses.tell();
     await this.#stderr.close(Math.max(LAST_WORDS_MS, deadline - performance.now()));
     this.#poller.close();
@@ -317,26 +280,44 @@ export class Watch {
   }
 
   *#lossCounters(): Iterable<LossCounter> {
-    yield* this.#sentry?.losses() ?? [];
+    yield* this.#watched?.sentry.losses() ?? [];
     const { notRun } = this.#responder;
     yield { what: "events were not responded to, too many waited", count: notRun };
   }
 
+  /** What `portsentry status` shows. */
+  #status(): Record<string, unknown> {
+    const { mode, method, configFile } = this.#options;
+    const { packets, services, events } = this.#pipeline.counters;
+    const { blocks } = this.#resources.blockade ?? {};
+    const drops = [...this.#watched?.sentry.losses() ?? []];
+    return {
+      version: this.#version,
+      pid: Deno.pid,
+      mode: mode === "stealth" ? `stealth (${method})` : mode,
+      configuration: configFile,
+      since: new Date(this.#startMs).toISOString(),
+      watching: this.#watched?.sentry.watched ?? [],
+      counters: {
+        packets,
+        packetsToServices: services,
+        probes: events,
+        lostBeforeReading: drops.reduce((sum, { count }) => sum + count, 0),
+        notRespondedTo: this.#responder.notRun,
+        responsesUnderWay: this.#responder.underWay,
+      },
+      firewall: blocks
+        ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
+        : null,
+    };
+  }
+
   #summary(): string {
     const { packets, services, events } = this.#pipeline.counters;
-    const rejects = [...this.#sentry?.rejects ?? []].map(([name, count]) => `, ${count} ${name}`)
+    const rejects = [...this.#watched?.sentry.rejects ?? []].map(([name, count]) =>
+      `, ${count} ${name}`
+    )
       .join("");
     return `${packets} packets, ${services} to services, ${events} events${rejects}`;
-  }
-}
-
-function openHistory({ historyFile }: Config): History | undefined {
-  if (historyFile === undefined) return undefined;
-  try {
-    refuseFifo(historyFile);
-    return new History(historyFile);
-  } catch (error) {
-    const message = `Cannot write the history file: ${reason(error, historyFile)}`;
-    throw new StartError([{ where: historyFile, line: 0, message }]);
   }
 }

@@ -21,7 +21,7 @@ missing() {
     man) command -v man >/dev/null || echo man-db ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
-    portsentry-1 | rsyslogd) ;;
+    portsentry-1 | rsyslogd | libfaketime) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;
   esac
 }
@@ -32,6 +32,7 @@ unpackable() {
     fail2ban-regex) packages=fail2ban ;;
     portsentry-1) packages=portsentry ;;
     rsyslogd) packages="rsyslog libestr0 libfastjson4 liblognorm5" ;;
+    libfaketime) packages=libfaketime ;;
     *) return ;;
   esac
   for package in $packages; do

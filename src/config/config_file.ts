@@ -18,6 +18,8 @@ export interface ParsedConfig {
   warnings: Fault[];
   /** The ignore file it names, also when there are faults: so that its own can be told as well. */
   ignoreFile?: string;
+  /** The control socket it names, also when there are faults. */
+  controlSocket?: string;
 }
 
 /**
@@ -62,10 +64,11 @@ export function parseConfigFile(text: string, file: string): ParsedConfig {
     warnings.push(at(lines.get(key) ?? 0, message));
   }
 
-  const { ignoreFile } = config;
+  const { ignoreFile, controlSocket } = config;
   return {
     ...(faults.length === 0 && { config }),
     ...(ignoreFile !== undefined && { ignoreFile }),
+    ...(controlSocket !== undefined && { controlSocket }),
     faults: faults.sort((a, b) => a.line - b.line),
     warnings,
   };

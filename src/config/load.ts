@@ -38,6 +38,18 @@ export function loadSettings(file: string): Settings {
   return { config, ignore, warnings };
 }
 
+/**
+ * The CONTROL_SOCKET of a config file that may have faults elsewhere, as the file of a program that
+ * runs already; undefined when it names none.
+ *
+ * @throws {StartError} when the file cannot be read
+ */
+export function controlSocketOf(file: string): string | undefined {
+  const text = readText(file);
+  if (typeof text !== "string") throw new StartError([text]);
+  return parseConfigFile(text, file).controlSocket;
+}
+
 /** A file's text, or why it cannot be read. */
 function readText(file: string): string | Fault {
   try {

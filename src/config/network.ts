@@ -28,6 +28,12 @@ export function setHostBits(address: Uint8Array, prefix: number): Uint8Array {
   return address.map((byte, i) => byte | (~maskByte(prefix, i) & 0xff));
 }
 
+/** Whether every address of `inner` is one of `outer`. */
+export function contains(outer: Network, inner: Network): boolean {
+  return outer.address.length === inner.address.length && outer.prefix <= inner.prefix &&
+    compareBytes(clearHostBits(inner.address, outer.prefix), outer.address) === 0;
+}
+
 /** An address with all but the first `prefix` bits zero. */
 export function clearHostBits(address: Uint8Array, prefix: number): Uint8Array {
   return address.map((byte, i) => byte & maskByte(prefix, i));

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { clearHostBits } from "../config/ignore_file.ts";
+import { clearHostBits } from "../config/network.ts";
 import { hashAddress, newHashKey } from "../packet/address_hash.ts";
 
 const ADDRESS_BYTES = 16;

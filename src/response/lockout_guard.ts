@@ -7,7 +7,7 @@
 import { SystemError } from "../../ffi/libc.ts";
 import { listAddresses } from "../../ffi/netlink.ts";
 import { listGateways, RouteChanges } from "../../ffi/routes.ts";
-import { clearHostBits, type Network } from "../config/ignore_file.ts";
+import { clearHostBits, type Network } from "../config/network.ts";
 import { NAME_SERVERS_MS } from "../limits.ts";
 import { addressBytes } from "../packet/address.ts";
 import { AddressTable, tableAddress } from "./address_table.ts";

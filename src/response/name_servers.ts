@@ -4,7 +4,7 @@
  * @module
  */
 import { readSystemFile, SystemError } from "../../ffi/libc.ts";
-import { parseNetwork } from "../config/ignore_file.ts";
+import { parseNetwork } from "../config/network.ts";
 import { RESOLV_CONF_BYTES } from "../limits.ts";
 
 /**

@@ -22,18 +22,20 @@ const RUN_SHELL = {
 
 /** @throws {StartError} with a line for each permission that this run lacks */
 export function requireResponses(config: Config): void {
-  const lacking = requirements(config).filter(({ descriptor }) =>
-    Deno.permissions.querySync(descriptor).state !== "granted"
-  );
+  const lacking = lackingPermissions(config);
   if (lacking.length === 0) return;
-  throw new StartError(lacking.map(({ key, flag }) => ({
-    where: config.file,
-    line: 0,
-    message: `${key} needs a Deno permission that this run lacks: ${flag}`,
-  })));
+  throw new StartError(lacking.map((message) => ({ where: config.file, line: 0, message })));
+}
+
+/** A line for each Deno permission that the responses need and this run lacks. */
+export function lackingPermissions(config: Config): string[] {
+  return requirements(config).filter(({ descriptor }) =>
+    Deno.permissions.querySync(descriptor).state !== "granted"
+  ).map(({ key, flag }) => `${key} needs a Deno permission that this run lacks: ${flag}`);
 }
 
 function requirements(config: Config): Requirement[] {
+  if (config.dryRun) return [];
   const modes = [config.blockTcp, config.blockUdp];
   const blocks = modes.includes(BlockMode.Block);
   const runs = blocks || modes.includes(BlockMode.RunCommand);

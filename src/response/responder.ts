@@ -8,8 +8,11 @@ import { BlockMode, type Config } from "../config/config.ts";
 import type { ScanEvent } from "../event/scan_event.ts";
 import { COMMANDS_AT_ONCE, RESPONSE_QUEUE, RESPONSE_WAITERS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
+import { formatDuration } from "../config/duration.ts";
 import type { BlockedSet } from "./blocked_set.ts";
+import type { BlockResult, Blocks } from "./blocks.ts";
 import { type CommandRunner, fillIn } from "./command.ts";
+import { DryRun } from "./dry_run.ts";
 import type { HostsDeny } from "./hosts_deny.ts";
 
 /** What a responder is made of. */
@@ -17,6 +20,8 @@ export interface ResponderParts {
   config: Config;
   /** Undefined without BLOCKED_FILE: then nothing is remembered, and every event acts again. */
   blocked: BlockedSet | undefined;
+  /** Undefined without FIREWALL. */
+  blocks: Blocks | undefined;
   hostsDeny: HostsDeny;
   commands: CommandRunner;
   log: Logger;
@@ -25,15 +30,26 @@ export interface ResponderParts {
 /** What came of an event that asked for a response. */
 export type Outcome = "already blocked" | "blocked" | "not blocked";
 
+/** One thing that is done about a host. */
+interface Response {
+  /** Whether it is for good: then it is done once, and the host goes into BLOCKED_FILE. */
+  lasting: boolean;
+  /** Resolves to whether it has worked. */
+  respond: (event: ScanEvent) => Promise<boolean>;
+}
+
 /** Takes what came of an event. */
 type Told = (outcome: Outcome) => void;
 
 /** Runs the responses of events, one at a time for a host and many hosts at once. */
 export class Responder {
   #parts: ResponderParts;
+  readonly #dryRun = new DryRun();
   readonly #queue: ScanEvent[] = [];
   /** Hosts whose response waits or runs, with the events to tell when it has ended. */
   readonly #underWay = new Map<string, Told[]>();
+  /** Of the firewall, that were told: several events may share one. */
+  readonly #results = new WeakSet<BlockResult>();
   #active = 0;
   #waiters = 0;
   #notRun = 0;
@@ -44,7 +60,7 @@ export class Responder {
   }
 
   /** Goes by another configuration from now on. */
-  reconfigure(parts: Pick<ResponderParts, "config" | "blocked">): void {
+  reconfigure(parts: Pick<ResponderParts, "config" | "blocked" | "blocks">): void {
     this.#parts = { ...this.#parts, ...parts };
     this.#parts.commands.prepare(commandsOf(parts.config));
   }
@@ -54,6 +70,11 @@ export class Responder {
     return this.#notRun;
   }
 
+  /** Hosts whose response waits or runs. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
   /**
    * Acts on an event, unless its host has been blocked already. Events of the same host that come
    * while a response is under way share its outcome: one act answers them all.
@@ -61,8 +82,39 @@ export class Responder {
    * @returns what came of it, at once when nothing was to be done; never rejects
    */
   respond(event: ScanEvent): Outcome | Promise<Outcome> {
-    const { blocked } = this.#parts;
-    if (blocked?.has(event.source)) return "already blocked";
+    const { config, blocks } = this.#parts;
+    if (config.dryRun) return this.#tellWhat(event, config);
+    if (!blocks || modeOf(config, event) !== BlockMode.Block) return this.#byCommands(event);
+    if (blocks.has(event.source)) return "already blocked";
+    // The kernel answers at once; commands go on beside it, and matter if it does not.
+    if (!hasCommands(config)) return this.#byFirewall(event, blocks);
+    if (config.killRunCmdFirst && config.killRunCmd !== undefined) return this.#byCommands(event);
+    const commands = this.#byCommands(event);
+    return this.#byFirewall(event, blocks).then((outcome) =>
+      outcome === "blocked" ? outcome : commands
+    );
+  }
+
+  /** Resolves when no response is under way any more. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) {
+      await new Promise<void>((resolve) => {
+        const [waiting] = this.#underWay.values();
+        waiting.push(() => resolve());
+        this.#waiters++;
+      });
+    }
+  }
+
+  #tellWhat(event: ScanEvent, config: Config): Outcome {
+    for (const line of this.#dryRun.linesFor(event, config)) this.#parts.log.notice(line);
+    return "not blocked";
+  }
+
+  #byCommands(event: ScanEvent): Outcome | Promise<Outcome> {
+    const { blocked, blocks } = this.#parts;
+    // With a firewall, whose blocks end, a host may come back that is in BLOCKED_FILE for ever.
+    if (!blocks && blocked?.has(event.source)) return "already blocked";
     const waiting = this.#underWay.get(event.source);
     const full = waiting ? this.#waiters >= RESPONSE_WAITERS : this.#queue.length >= RESPONSE_QUEUE;
     if (full || this.#closed) {
@@ -76,6 +128,27 @@ export class Responder {
       this.#queue.push(event);
       this.#pump();
     });
+  }
+
+  async #byFirewall(event: ScanEvent, blocks: Blocks): Promise<Outcome> {
+    const { log } = this.#parts;
+    const result = await blocks.block(event.source, `${event.protocol} port ${event.port}`);
+    const first = !this.#results.has(result);
+    this.#results.add(result);
+    if ("failure" in result) {
+      if (first) log.error(`FIREWALL for host ${event.source}: ${result.failure}`);
+      return "not blocked";
+    }
+    if (!first) return "blocked";
+    const { host, startMs, endMs } = result.record;
+    const time = endMs === undefined
+      ? "until it is unblocked"
+      : `for ${formatDuration(Math.round((endMs - startMs) / 1000))}`;
+    const network = host === event.source ? "" : `, with ${host}`;
+    log.notice(
+      `attackalert: Host ${event.source} has been blocked via nftables ${time}${network}`,
+    );
+    return "blocked";
   }
 
   /** Ends all responses, and tells the events that wait that nothing has blocked their host. */
@@ -112,41 +185,64 @@ export class Responder {
   /** @returns whether one of the responses has worked */
   async #act(event: ScanEvent): Promise<boolean> {
     const { config, blocked, log } = this.#parts;
-    const mode = event.protocol === "TCP" ? config.blockTcp : config.blockUdp;
     let worked = false;
-    for (const respond of this.#responses(config, mode)) worked = await respond(event) || worked;
-    if (!worked) return false;
+    let forGood = false;
+    for (const { respond, lasting } of this.#responses(config, event)) {
+      if (lasting && blocked?.has(event.source)) continue;
+      const good = await respond(event);
+      worked ||= good;
+      forGood ||= good && lasting;
+    }
+    if (!forGood) return worked;
     try {
       blocked?.add(event.source);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       log.error(`Cannot add ${event.source} to ${config.blockedFile}: ${text}`);
     }
-    return true;
+    return worked;
   }
 
-  /** What a BLOCK_ mode asks for, in the order it is done. */
-  #responses(config: Config, mode: BlockMode): ((event: ScanEvent) => Promise<boolean>)[] {
+  /** What an event asks for besides the firewall, in the order it is done. */
+  #responses(config: Config, event: ScanEvent): Response[] {
     // The configuration may have been read again since the event was judged.
+    const mode = modeOf(config, event);
     if (mode === BlockMode.LogOnly) return [];
+    const { blocks } = this.#parts;
     const { killRunCmd, killHostsDeny, killRoute, killRunCmdFirst } = config;
-    const run = killRunCmd === undefined ? [] : [this.#runs(
-      "KILL_RUN_CMD",
-      killRunCmd,
-      (event, command) =>
-        `External command run for host: ${event.source} using command: "${command}"`,
-    )];
+    const run = killRunCmd === undefined ? [] : [{
+      // Once for a host; with a firewall, once for each of its blocks.
+      lasting: !blocks,
+      respond: this.#runs(
+        "KILL_RUN_CMD",
+        killRunCmd,
+        (event, command) =>
+          `External command run for host: ${event.source} using command: "${command}"`,
+      ),
+    }];
     if (mode === BlockMode.RunCommand) return run;
     const block = [
-      ...(killHostsDeny === undefined ? [] : [this.#denies(killHostsDeny)]),
-      ...(killRoute === undefined ? [] : [this.#runs(
-        "KILL_ROUTE",
-        killRoute,
-        (event, command) =>
-          `Host ${event.source} has been blocked via dropped route using command: "${command}"`,
-      )]),
+      ...(killHostsDeny === undefined
+        ? []
+        : [{ lasting: true, respond: this.#denies(killHostsDeny) }]),
+      ...(killRoute === undefined ? [] : [{
+        lasting: true,
+        respond: this.#runs(
+          "KILL_ROUTE",
+          killRoute,
+          (event, command) =>
+            `Host ${event.source} has been blocked via dropped route using command: "${command}"`,
+        ),
+      }]),
     ];
-    return killRunCmdFirst ? [...run, ...block] : [...block, ...run];
+    if (!killRunCmdFirst) return [...block, ...run];
+    const firewall = blocks && run.length > 0
+      ? [{
+        lasting: false,
+        respond: async (event: ScanEvent) => await this.#byFirewall(event, blocks) === "blocked",
+      }]
+      : [];
+    return [...run, ...firewall, ...block];
   }
 
   #runs(key: string, template: string, done: (event: ScanEvent, command: string) => string) {
@@ -175,8 +271,17 @@ export class Responder {
   }
 }
 
+function modeOf({ blockTcp, blockUdp }: Config, event: ScanEvent): BlockMode {
+  return event.protocol === "TCP" ? blockTcp : blockUdp;
+}
+
+function hasCommands({ killRoute, killHostsDeny, killRunCmd }: Config): boolean {
+  return (killRoute ?? killHostsDeny ?? killRunCmd) !== undefined;
+}
+
 /** The commands that events may lead to. */
-function commandsOf({ blockTcp, blockUdp, killRoute, killRunCmd }: Config): string[] {
+function commandsOf({ blockTcp, blockUdp, killRoute, killRunCmd, dryRun }: Config): string[] {
+  if (dryRun) return [];
   const modes = [blockTcp, blockUdp];
   return [
     ...(modes.includes(BlockMode.Block) && killRoute !== undefined ? [killRoute] : []),

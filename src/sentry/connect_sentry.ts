@@ -22,7 +22,7 @@ import { IpOptions, Packet, Protocol, Reject } from "../packet/packet.ts";
 import { BannerBudget } from "./banner_budget.ts";
 import { LingeringConnections } from "./lingering.ts";
 import type { WatchedPorts } from "./frame_source.ts";
-import { closePorts, type Listener, openPorts, startError } from "./listeners.ts";
+import { closePorts, type Listener, nameOf, openPorts, startError } from "./listeners.ts";
 import type { Sentry } from "./sentry.ts";
 
 /** What a sentry is given and whom it tells. */
@@ -126,6 +126,14 @@ export class ConnectSentry implements Sentry {
     this.#datagrams.close();
     this.#datagrams = new DatagramExchange(this.#family, bytes ?? new Uint8Array(0));
     for (const text of warnings) this.#options.onFailure(text);
+  }
+
+  get watched(): string[] {
+    return (["TCP", "UDP"] as const).map((protocol) => ({
+      protocol,
+      ports: portsOf(this.#listeners, protocol),
+    })).filter(({ ports }) => ports.size > 0)
+      .map(({ protocol, ports }) => `listening on ${nameOf(protocol, ports)}`);
   }
 
   /** Datagrams that were no probes so far, by reason. */

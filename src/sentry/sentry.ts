@@ -6,6 +6,8 @@
 
 /** Something that watches ports until it is closed. */
 export interface Sentry {
+  /** What is watched now, a line each for a person. */
+  readonly watched: string[];
   /** Frames that held no segment or datagram so far, by reason. */
   readonly rejects: Map<string, number>;
   /** What was lost before this program could read it, so far. */

@@ -107,6 +107,10 @@ export class StealthSentry implements Sentry {
     }
   }
 
+  get watched(): string[] {
+    return [...this.#watches.values()].map(({ target }) => describeTarget(target));
+  }
+
   get rejects(): Map<string, number> {
     return new Map(
       REJECT_NAMES.map((name, i) => [name, this.#rejects[i]] as const).filter(([, n]) => n > 0),
@@ -232,6 +236,11 @@ export class StealthSentry implements Sentry {
 /** A renamed or recreated interface is another target. */
 function keyOf({ device, index }: Target): string {
   return `${index} ${device}`;
+}
+
+/** A target as a person knows it. */
+export function describeTarget(target: Target): string {
+  return `${target.device} (${textOf(target)})`;
 }
 
 function sameTarget(a: Target, b: Target): boolean {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { clearHostBits } from "../../src/config/ignore_file.ts";
+import { clearHostBits } from "../../src/config/network.ts";
 import { AddressTable, tableAddress } from "../../src/response/address_table.ts";
 
 Deno.test("tableAddress() has one form for an IPv4 address and its IPv6 form", () => {

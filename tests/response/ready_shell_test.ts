@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Poller } from "../../ffi/epoll.ts";
-import type { ExitStatus } from "../../ffi/spawn.ts";
+import type { ChildProcess, ExitStatus } from "../../ffi/spawn.ts";
 import { ReadyShell } from "../../src/response/ready_shell.ts";
 
 const ENVIRONMENT = ["PATH=/usr/bin:/bin"];
@@ -52,10 +52,9 @@ async function until(holds: () => boolean): Promise<void> {
 
 /** Runs a command in the shell that waits, as soon as one does. */
 async function run(shell: ReadyShell, command: string): Promise<ExitStatus> {
-  await until(() => waitingShells().length === 1);
-  const child = shell.run(command);
-  assert.ok(child);
-  return await child.ended;
+  let child: ChildProcess | undefined;
+  await until(() => (child = shell.run(command)) !== undefined);
+  return await child!.ended;
 }
 
 Deno.test("ReadyShell.run() gives the command's exit status, signal, and quoting", async () => {

@@ -38,6 +38,7 @@ function responderWith(held: HeldCommands) {
   const responder = new Responder({
     config,
     blocked: undefined,
+    blocks: undefined,
     hostsDeny: new HostsDeny(),
     commands: held as unknown as CommandRunner,
     log: new Logger({ verbose: false, debug: false, outputs: [] }),
@@ -53,7 +54,11 @@ Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked
     (_, i) => responder.respond(event(i)),
   );
   assert.equal(held.started.length, COMMANDS_AT_ONCE);
-  responder.reconfigure({ config: { ...config, blockTcp: BlockMode.LogOnly }, blocked: undefined });
+  responder.reconfigure({
+    config: { ...config, blockTcp: BlockMode.LogOnly },
+    blocked: undefined,
+    blocks: undefined,
+  });
   for (const end of held.ends) end();
   assert.deepEqual((await Promise.all(outcomes)).at(-1), "not blocked");
   assert.equal(held.started.length, COMMANDS_AT_ONCE);

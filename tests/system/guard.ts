@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { parseNetwork } from "../../src/config/ignore_file.ts";
+import { parseNetwork } from "../../src/config/network.ts";
 import { LockoutGuard } from "../../src/response/lockout_guard.ts";
 
 const guard = new LockoutGuard({

@@ -145,6 +145,18 @@ export class Program implements AsyncDisposable {
     return Deno.readTextFileSync(`${this.folder}/${name}`);
   }
 
+  /** Runs a command of the program, such as `status`, against this one. */
+  async command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const [name, ...rest] = args;
+    const [command, ...before] = programCommand(this.folder);
+    const { code, stdout, stderr } = await new Deno.Command(command, {
+      args: [...before, name, "-c", `${this.folder}/portsentry.conf`, ...rest],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  }
+
   /** Waits for the program to end by itself. */
   async ended(): Promise<number> {
     const { code } = await this.child.status;

@@ -1,0 +1,159 @@
+/**
+ * What a configuration asks this process to open besides the sentry: files, firewall, guard, control
+ * socket.
+ *
+ * @module
+ */
+import type { Poller } from "../ffi/epoll.ts";
+import type { Options } from "./cli.ts";
+import { BlockMode, type Config } from "./config/config.ts";
+import { StartError } from "./config/fault.ts";
+import { reason, refuseFifo } from "./config/load.ts";
+import { answer, type ControlSubject } from "./control.ts";
+import { ControlServer } from "./daemon/control_server.ts";
+import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
+import { History } from "./log/history.ts";
+import type { Logger } from "./log/logger.ts";
+import { Blockade } from "./response/blockade.ts";
+import { BlockedSet } from "./response/blocked_set.ts";
+import { LockoutGuard } from "./response/lockout_guard.ts";
+
+/** What is open for a configuration. */
+export interface Resources {
+  history?: History | undefined;
+  blocked?: BlockedSet | undefined;
+  guard?: LockoutGuard | undefined;
+  blockade?: Blockade | undefined;
+  control?: ControlServer | undefined;
+}
+
+/** What opening needs of the run. */
+export interface ResourceParts {
+  options: Options;
+  poller: Poller;
+  /** What the control socket talks about. */
+  subject: ControlSubject;
+  log: Logger;
+}
+
+/**
+ * Opens what a configuration asks for, and keeps of the old what serves it, too; the history file is
+ * always opened anew.
+ *
+ * @throws {StartError} with nothing more open than before
+ */
+export function openResources(config: Config, old: Resources, parts: ResourceParts): Resources {
+  const opened: Resources = {};
+  try {
+    opened.blocked = config.blockedFile === old.blocked?.path
+      ? old.blocked
+      : openBlocked(config.blockedFile);
+    opened.history = openHistory(config);
+    opened.guard = openGuard(config, old.guard, parts);
+    opened.control = openControl(config, old.control, parts);
+    opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
+    return opened;
+  } catch (error) {
+    abandonResources(opened, old);
+    throw error;
+  }
+}
+
+/** Closes what was opened in vain; the old goes on as if nothing had been. */
+export function abandonResources(opened: Resources, old: Resources): void {
+  const blocked = opened.blockade !== old.blockade;
+  closeResources(opened, old);
+  if (blocked) old.blockade?.reassert();
+}
+
+/** Closes all that is not also among those that stay; the history file is not waited for. */
+export function closeResources(resources: Resources, stay: Resources): void {
+  if (resources.history !== stay.history) resources.history?.close();
+  if (resources.blocked !== stay.blocked) resources.blocked?.close();
+  if (resources.control !== stay.control) resources.control?.close();
+  if (resources.blockade !== stay.blockade) {
+    // Another one has the kernel's table already.
+    resources.blockade?.close(stay.blockade ? true : undefined);
+  }
+  if (resources.guard !== stay.guard) resources.guard?.close();
+}
+
+function openHistory({ historyFile }: Config): History | undefined {
+  if (historyFile === undefined) return undefined;
+  try {
+    refuseFifo(historyFile);
+    return new History(historyFile);
+  } catch (error) {
+    throw fileFault(historyFile, "Cannot write the history file: ", error);
+  }
+}
+
+function openBlocked(path: string | undefined): BlockedSet | undefined {
+  if (path === undefined) return undefined;
+  try {
+    refuseFifo(path);
+    return BlockedSet.open(path);
+  } catch (error) {
+    throw fileFault(path, "Cannot use it as BLOCKED_FILE: ", error);
+  }
+}
+
+function openGuard(
+  config: Config,
+  old: LockoutGuard | undefined,
+  { options, log }: ResourceParts,
+): LockoutGuard | undefined {
+  const acts = config.firewall !== undefined || config.blockTcp !== BlockMode.LogOnly ||
+    config.blockUdp !== BlockMode.LogOnly;
+  if (!config.lockoutGuard || !acts) return undefined;
+  // In connect mode everyone who probes has a connection to a watched port.
+  if (old && options.mode !== "connect") return old;
+  return new LockoutGuard({
+    isService: (port) => options.mode !== "connect" || !config.tcpPorts.has(port),
+    onWarning: (text) => log.error(text),
+  });
+}
+
+function openBlockade(
+  config: Config,
+  old: Blockade | undefined,
+  guard: LockoutGuard | undefined,
+  { poller, log }: ResourceParts,
+): Blockade | undefined {
+  if (config.firewall === undefined || config.dryRun) return undefined;
+  const holdsProtected: Blockade["holdsProtected"] = (network) =>
+    guard?.holdsProtected(network) ?? false;
+  if (old?.serves(config)) {
+    old.holdsProtected = holdsProtected;
+    return old;
+  }
+  return new Blockade({ config, poller, holdsProtected, log });
+}
+
+/** A configuration that names no socket gets one where that can be had. */
+function openControl(
+  { controlSocket }: Config,
+  old: ControlServer | undefined,
+  { poller, subject, log }: ResourceParts,
+): ControlServer | undefined {
+  const path = controlSocket ?? DEFAULT_CONTROL_SOCKET;
+  if (path === old?.path) return old;
+  try {
+    return new ControlServer({
+      path,
+      poller,
+      answer: (request) => answer(request, subject),
+      onRefused: (text) => log.error(text),
+    });
+  } catch (error) {
+    const fault = fileFault(path, "Cannot listen there for commands: ", error);
+    if (controlSocket !== undefined) throw fault;
+    log.verbose(fault.message);
+    return undefined;
+  }
+}
+
+/** A file that cannot be opened, as a fault. */
+export function fileFault(path: string, what: string, error: unknown): StartError {
+  return new StartError([{ where: path, line: 0, message: what + reason(error, path) }]);
+}

@@ -1,0 +1,147 @@
+/**
+ * The native firewall of a run: state file, kernel sets and the blocks of both, opened and closed
+ * together.
+ *
+ * @module
+ */
+import type { Poller } from "../../ffi/epoll.ts";
+import type { Config } from "../config/config.ts";
+import { StartError } from "../config/fault.ts";
+import type { Network } from "../config/network.ts";
+import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, STATE_TIDY_MS } from "../limits.ts";
+import type { Logger } from "../log/logger.ts";
+import { Blocks } from "./blocks.ts";
+import { Firewall } from "./firewall.ts";
+import { StateKeeper } from "./state_keeper.ts";
+
+/** What a blockade is made of. */
+export interface BlockadeParts {
+  config: Config;
+  poller: Poller;
+  holdsProtected: (network: Network) => boolean;
+  log: Logger;
+}
+
+/** A firewall in force. */
+export class Blockade {
+  readonly blocks: Blocks;
+  /** Whether a network holds a host that must never be blocked. */
+  holdsProtected: (network: Network) => boolean;
+  readonly #log: Logger;
+  readonly #state: StateKeeper;
+  readonly #firewall: Firewall;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #config: Config;
+  /** What the wall clock shows when performance.now() is 0. */
+  #clockMs = clockMs();
+
+  /**
+   * Puts the blocks of the state file into the kernel, in one batch.
+   *
+   * @throws {StartError} when this kernel or this process cannot block
+   */
+  constructor({ config, poller, holdsProtected, log }: BlockadeParts) {
+    this.#config = config;
+    this.holdsProtected = holdsProtected;
+    this.#log = log;
+    this.#firewall = openFirewall(config, poller, log, () => this.blocks.current());
+    this.#state = new StateKeeper(config.stateFile ?? DEFAULT_STATE_FILE, log);
+    this.blocks = new Blocks({
+      config,
+      firewall: this.#firewall,
+      state: this.#state,
+      holdsProtected: (network) => this.holdsProtected(network),
+      log,
+    });
+    this.#state.current = () => this.blocks.list();
+    try {
+      this.#restore();
+    } catch (error) {
+      this.#state.close();
+      this.#firewall.close(true);
+      throw startError(config, error);
+    }
+    this.#timer = setInterval(() => this.#tidy(), STATE_TIDY_MS);
+  }
+
+  /** Whether another configuration can go on with this firewall and this file. */
+  serves({ firewall, stateFile, blockPrefixIpv6, blockMax }: Config): boolean {
+    const old = this.#config;
+    return firewall === old.firewall && stateFile === old.stateFile &&
+      blockPrefixIpv6 === old.blockPrefixIpv6 && blockMax === old.blockMax;
+  }
+
+  /** Goes by another configuration, that this one {@link serves}. */
+  reconfigure(config: Config): void {
+    this.#config = config;
+    this.blocks.reconfigure(config);
+  }
+
+  /** Puts the blocks into the kernel anew, after somebody else has used the table. */
+  reassert(): void {
+    try {
+      this.#firewall.restore(this.blocks.current());
+    } catch (error) {
+      this.#log.error(`FIREWALL: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Ends the watch over the blocks; they stay in the kernel unless FIREWALL_KEEP is 0. */
+  close(keep = this.#config.firewallKeep): void {
+    clearInterval(this.#timer);
+    this.#tidy();
+    this.#state.close();
+    try {
+      this.#firewall.close(keep);
+    } catch (error) {
+      this.#log.error(`FIREWALL_KEEP="0": ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  #restore(): void {
+    this.blocks.restore(this.#state.found);
+    this.#firewall.restore(this.blocks.current());
+    if (this.blocks.size > 0) {
+      this.#log.notice(`${this.blocks.size} blocks are in force from before the start`);
+    }
+  }
+
+  #tidy(): void {
+    const stepMs = clockMs() - this.#clockMs;
+    if (Math.abs(stepMs) > CLOCK_STEP_MS) {
+      this.#clockMs += stepMs;
+      this.#log.verbose(
+        `The clock was set by ${Math.round(stepMs / 1000)} s: blocks end as before`,
+      );
+      this.blocks.shiftClock(stepMs);
+    }
+    this.#state.tidy(Date.now());
+  }
+}
+
+function clockMs(): number {
+  return Date.now() - performance.now();
+}
+
+function openFirewall(
+  config: Config,
+  poller: Poller,
+  log: Logger,
+  current: Blocks["current"],
+): Firewall {
+  try {
+    return Firewall.open({
+      poller,
+      current,
+      onRepair: (text) => log.error(text),
+      onFailure: (text) => log.error(text),
+    });
+  } catch (error) {
+    throw startError(config, error);
+  }
+}
+
+function startError(config: Config, error: unknown): StartError {
+  const text = error instanceof Error ? error.message : String(error);
+  return new StartError([{ where: config.file, line: 0, message: `FIREWALL="nftables": ${text}` }]);
+}

@@ -1,0 +1,285 @@
+/**
+ * The blocks of the kernel firewall: whom, for how long, and until when. Memory, state file and kernel
+ * say the same; each change reaches all three in one batch.
+ *
+ * @module
+ */
+import TinyQueue from "tinyqueue";
+import type { Config } from "../config/config.ts";
+import { clearHostBits, type Network } from "../config/network.ts";
+import type { Logger } from "../log/logger.ts";
+import { addressBytes, formatAddress } from "../packet/address.ts";
+import type { BlockRecord } from "../state/state_file.ts";
+import type { StateKeeper } from "./state_keeper.ts";
+import type { Block } from "./firewall.ts";
+
+/** What puts blocks into force. */
+export interface KernelBlocks {
+  /** Puts blocks in, again for a host that has one, and takes others out: all or nothing. */
+  block(blocks: readonly Block[]): void;
+  unblock(hosts: readonly string[]): void;
+}
+
+/** What blocks are made of. */
+export interface BlocksParts {
+  config: Config;
+  firewall: KernelBlocks;
+  state: StateKeeper;
+  /** Whether a network holds a host that must never be blocked. */
+  holdsProtected: (network: Network) => boolean;
+  log: Logger;
+}
+
+/** What came of a block: until when it lasts, or why there is none. */
+export type BlockResult = { record: BlockRecord } | { failure: string };
+
+interface InForce {
+  record: BlockRecord;
+  /** On the clock of performance.now(), which nobody sets; Infinity for ever. */
+  endMs: number;
+}
+
+interface Waiting {
+  reason: string;
+  seconds: number | undefined;
+  promise: Promise<BlockResult>;
+  tell: (result: BlockResult) => void;
+}
+
+/** All blocks in force. */
+export class Blocks {
+  #parts: BlocksParts;
+  readonly #inForce = new Map<string, InForce>();
+  /** By their end; an entry whose block has been lifted or renewed meanwhile counts for nothing. */
+  #ends = new TinyQueue<InForce>([], (a, b) => a.endMs - b.endMs);
+  #waiting = new Map<string, Waiting>();
+
+  constructor(parts: BlocksParts) {
+    this.#parts = parts;
+  }
+
+  /** Goes by another configuration from the next block on. */
+  reconfigure(config: Config): void {
+    this.#parts = { ...this.#parts, config };
+  }
+
+  get size(): number {
+    this.#dropEnded();
+    return this.#inForce.size;
+  }
+
+  /** Blocks that wait to be put into force. */
+  get queue(): number {
+    return this.#waiting.size;
+  }
+
+  /** The blocks in force, those that end first come first. */
+  list(): BlockRecord[] {
+    this.#dropEnded();
+    return [...this.#inForce.values()].sort((a, b) => a.endMs - b.endMs)
+      .map(({ record }) => record);
+  }
+
+  /** What the kernel should hold now. */
+  *current(): Iterable<Block> {
+    this.#dropEnded();
+    for (const { record, endMs } of this.#inForce.values()) yield kernelBlock(record.host, endMs);
+  }
+
+  /** Takes over the blocks that a state file remembers, for the rest of their times. */
+  restore(records: readonly BlockRecord[]): void {
+    const wallMs = Date.now();
+    const now = performance.now();
+    const left = records.map((record) => ({ record, endMs: now + remainingMs(record, wallMs) }))
+      .filter(({ endMs }) => endMs > now).sort((a, b) => b.endMs - a.endMs)
+      .slice(0, this.#parts.config.blockMax);
+    for (const entry of left) this.#inForce.set(entry.record.host, entry);
+    this.#rebuildEnds();
+  }
+
+  /** @param host an address as events write it */
+  has(host: string): boolean {
+    this.#dropEnded();
+    return this.#inForce.has(host) ||
+      (host.includes(":") && this.#inForce.has(this.#networkOf(host)));
+  }
+
+  /**
+   * Blocks a host, together with all that come before the packets at hand are dealt with: a thousand
+   * hosts are one change to the state file and one to the kernel.
+   *
+   * @param seconds how long; undefined goes by the configuration and what the host did before
+   */
+  block(host: string, reason: string, seconds?: number): Promise<BlockResult> {
+    const target = this.#target(host);
+    const waiting = this.#waiting.get(target);
+    if (waiting) return waiting.promise;
+    const { promise, resolve } = Promise.withResolvers<BlockResult>();
+    if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
+    this.#waiting.set(target, { reason, seconds, promise, tell: resolve });
+    return promise;
+  }
+
+  /**
+   * Lifts blocks, and forgives their hosts.
+   *
+   * @param wanted chooses them
+   * @returns the blocks there were
+   * @throws {Error} when the kernel refuses; all of them stay, then
+   */
+  unblock(wanted: (record: BlockRecord) => boolean): BlockRecord[] {
+    const lifted = this.list().filter(wanted);
+    const hosts = lifted.map(({ host }) => host);
+    this.#parts.firewall.unblock(hosts);
+    for (const host of hosts) this.#inForce.delete(host);
+    this.#parts.state.forgive(hosts);
+    this.#rebuildEnds();
+    return lifted;
+  }
+
+  /**
+   * Moves the times of all blocks with the wall clock when that has been set, so that they end when
+   * they were to end.
+   */
+  shiftClock(byMs: number): void {
+    for (const [host, { record, endMs }] of this.#inForce) {
+      const { startMs, endMs: end } = record;
+      const moved = {
+        ...record,
+        startMs: startMs + byMs,
+        endMs: end === undefined ? undefined : end + byMs,
+      };
+      this.#inForce.set(host, { record: moved, endMs });
+    }
+    this.#rebuildEnds();
+    this.#parts.state.replace();
+  }
+
+  #flush(): void {
+    const batch = [...this.#waiting];
+    this.#waiting = new Map();
+    const wallMs = Date.now();
+    const now = performance.now();
+    const entries = batch.slice(-this.#parts.config.blockMax).map(([host, { reason, seconds }]) =>
+      this.#entry(host, reason, seconds, wallMs, now)
+    );
+    const failure = this.#putIntoForce(entries);
+    const made = new Map(entries.map(({ record }) => [record.host, record]));
+    for (const [host, { tell }] of batch) {
+      const record = made.get(host);
+      if (failure !== undefined) tell({ failure });
+      else tell(record ? { record } : { failure: "there are more hosts at once than BLOCK_MAX" });
+    }
+  }
+
+  #entry(
+    host: string,
+    reason: string,
+    seconds: number | undefined,
+    wallMs: number,
+    now: number,
+  ): InForce {
+    const count = this.#parts.state.blockCount(host, wallMs) + 1;
+    const lastsS = seconds ?? this.#seconds(count);
+    const lastsMs = lastsS === 0 ? Infinity : lastsS * 1000;
+    const endMs = lastsS === 0 ? undefined : wallMs + lastsMs;
+    return { record: { host, startMs: wallMs, endMs, reason, count }, endMs: now + lastsMs };
+  }
+
+  /** How long a host is blocked for the n-th time; 0 is for ever. */
+  #seconds(count: number): number {
+    const { blockTimeS, blockTimeGrowth, blockTimeMaxS } = this.#parts.config;
+    return Math.min(Math.round(blockTimeS * blockTimeGrowth ** (count - 1)), blockTimeMaxS);
+  }
+
+  /**
+   * The kernel first: what is told to be blocked is, and a state file that cannot be written is no
+   * reason to let anybody in. After a crash between the two the kernel is given what the file has.
+   *
+   * @returns why not
+   */
+  #putIntoForce(entries: readonly InForce[]): string | undefined {
+    const { firewall, state, log } = this.#parts;
+    const room = this.#makeRoom(entries);
+    try {
+      if (room.length > 0) firewall.unblock(room);
+      firewall.block(entries.map(({ record, endMs }) => kernelBlock(record.host, endMs)));
+    } catch (error) {
+      this.#rebuildEnds();
+      return error instanceof Error ? error.message : String(error);
+    }
+    for (const host of room) this.#inForce.delete(host);
+    for (const entry of entries) {
+      this.#inForce.set(entry.record.host, entry);
+      this.#ends.push(entry);
+    }
+    state.add(entries.map(({ record }) => record), room);
+    if (room.length > 0) {
+      log.error(
+        `BLOCK_MAX is reached: ${room.length} blocks that would have ended first are lifted`,
+      );
+    }
+    return undefined;
+  }
+
+  /** Hosts to lift so that these find room: those that would end first. */
+  #makeRoom(entries: readonly InForce[]): string[] {
+    this.#dropEnded();
+    const renewed = new Set(entries.map(({ record }) => record.host));
+    const added = entries.filter(({ record }) => !this.#inForce.has(record.host)).length;
+    let excess = this.#inForce.size + added - this.#parts.config.blockMax;
+    const room: string[] = [];
+    const kept: InForce[] = [];
+    while (excess > 0 && this.#ends.length > 0) {
+      const first = this.#ends.pop()!;
+      if (!this.#counts(first)) continue;
+      if (renewed.has(first.record.host)) {
+        kept.push(first);
+        continue;
+      }
+      room.push(first.record.host);
+      excess--;
+    }
+    for (const entry of kept) this.#ends.push(entry);
+    return room;
+  }
+
+  #dropEnded(): void {
+    const now = performance.now();
+    for (let first = this.#ends.peek(); first && first.endMs <= now; first = this.#ends.peek()) {
+      this.#ends.pop();
+      if (this.#counts(first)) this.#inForce.delete(first.record.host);
+    }
+  }
+
+  /** Whether an entry of the queue is of a block that is still in force. */
+  #counts(entry: InForce): boolean {
+    return this.#inForce.get(entry.record.host) === entry;
+  }
+
+  #rebuildEnds(): void {
+    this.#ends = new TinyQueue([...this.#inForce.values()], (a, b) => a.endMs - b.endMs);
+  }
+
+  /** What is blocked for a host: an IPv6 network, unless that holds a host to be spared. */
+  #target(host: string): string {
+    const { config: { blockPrefixIpv6: prefix }, holdsProtected } = this.#parts;
+    if (!host.includes(":") || prefix === 128) return host;
+    const address = clearHostBits(addressBytes(host), prefix);
+    return holdsProtected({ address, prefix }) ? host : this.#networkOf(host);
+  }
+
+  #networkOf(host: string): string {
+    const prefix = this.#parts.config.blockPrefixIpv6;
+    return `${formatAddress(6, clearHostBits(addressBytes(host), prefix))}/${prefix}`;
+  }
+}
+
+function kernelBlock(host: string, endMs: number): Block {
+  return { host, remainingMs: endMs === Infinity ? undefined : endMs - performance.now() };
+}
+
+/** What is left of a block; never more than it lasted in all, whatever was done to the clock. */
+function remainingMs({ startMs, endMs }: BlockRecord, wallMs: number): number {
+  return endMs === undefined ? Infinity : Math.min(endMs - wallMs, endMs - startMs);
+}

@@ -1,0 +1,148 @@
+/**
+ * The state file in all weathers: a damaged one is set aside, and one that cannot be written is told,
+ * once, and written when it can be again.
+ *
+ * @module
+ */
+import type { Logger } from "../log/logger.ts";
+import { type BlockRecord, ForeignStateFile, isDamaged, StateFile } from "../state/state_file.ts";
+
+/** Keeps the blocks in force, and knows who was blocked before. */
+export class StateKeeper {
+  readonly #path: string | undefined;
+  readonly #log: Logger;
+  #state: StateFile;
+  /** Whether the file lacks something, because the disk did not take it. */
+  #behind = false;
+  /** The blocks in the file at the start, as far as it could be read. */
+  readonly found: readonly BlockRecord[];
+  /** All blocks in force, for a file that has fallen behind. */
+  current: () => Iterable<BlockRecord> = () => [];
+
+  /** @param path none to keep all in memory */
+  constructor(path: string | undefined, log: Logger) {
+    this.#log = log;
+    this.#path = path;
+    const { state, found } = path === undefined
+      ? { state: StateFile.inMemory(), found: [] }
+      : openOrSetAside(path, log);
+    this.#state = state;
+    this.found = found;
+  }
+
+  /** How many times a host has been blocked, as far as that is remembered. */
+  blockCount(host: string, nowMs: number): number {
+    return this.#state.blockCount(host, nowMs);
+  }
+
+  /** New blocks, and those that made room for them. */
+  add(blocks: readonly BlockRecord[], removed: readonly string[]): void {
+    this.#write((state) => state.add(blocks, removed));
+  }
+
+  /** Blocks that somebody has lifted. */
+  forgive(hosts: readonly string[]): void {
+    this.#write((state) => state.forgive(hosts));
+  }
+
+  /** What the file has now. */
+  stored(): BlockRecord[] {
+    return this.#state.blocks();
+  }
+
+  /** Writes all blocks in force anew. */
+  replace(): void {
+    this.#write((state) => state.replace(this.current()));
+  }
+
+  /** Forgets what is over, and catches up when the file has fallen behind. */
+  tidy(nowMs: number): void {
+    this.#write((state) => state.forget(nowMs));
+  }
+
+  close(): void {
+    if (this.#behind) this.tidy(Date.now());
+    try {
+      this.#state.close();
+    } catch (error) {
+      this.#log.error(`${this.#path}: ${messageOf(error)}`);
+    }
+  }
+
+  #write(change: (state: StateFile) => void): void {
+    try {
+      change(this.#state);
+      if (!this.#behind) return;
+      this.#state.replace(this.current());
+      this.#behind = false;
+      this.#log.notice(`${this.#path} can be written again, and has all blocks`);
+    } catch (error) {
+      if (!this.#behind) {
+        this.#log.error(
+          `Cannot write STATE_FILE ${this.#path}: ${messageOf(error)}: ` +
+            "blocks are in force, and would be forgotten in a restart",
+        );
+      }
+      this.#behind = true;
+    }
+  }
+}
+
+interface Opened {
+  state: StateFile;
+  found: readonly BlockRecord[];
+}
+
+function openOrSetAside(path: string, log: Logger): Opened {
+  try {
+    const state = StateFile.open(path);
+    return { state, found: state.blocks() };
+  } catch (error) {
+    if (isDamaged(error)) return { state: setAside(path, error, log), found: [] };
+    const left = error instanceof ForeignStateFile ? ", and is left as it is" : "";
+    log.error(
+      `Cannot use ${path} as STATE_FILE: ${messageOf(error)}${left}: ` +
+        "blocks will be forgotten in a restart",
+    );
+    return { state: StateFile.inMemory(), found: readable(path) };
+  }
+}
+
+/** The blocks of a file that may be read and not written. */
+function readable(path: string): readonly BlockRecord[] {
+  try {
+    return StateFile.read(path);
+  } catch {
+    return []; // why it cannot be used is told already
+  }
+}
+
+/** Nothing is thrown away: somebody may want to see what was in it. */
+function setAside(path: string, damage: unknown, log: Logger): StateFile {
+  const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
+  const aside = `${path}.damaged-${stamp}`;
+  try {
+    for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, aside + suffix);
+    const state = StateFile.open(path);
+    log.error(`STATE_FILE ${path} is damaged (${messageOf(damage)}): set aside as ${aside}`);
+    return state;
+  } catch (error) {
+    log.error(
+      `STATE_FILE ${path} is damaged (${messageOf(damage)}) and cannot be replaced: ` +
+        `${messageOf(error)}: blocks will be forgotten in a restart`,
+    );
+    return StateFile.inMemory();
+  }
+}
+
+function renameIfThere(from: string, to: string): void {
+  try {
+    Deno.renameSync(from, to);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
