@@ -1,12 +1,14 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test ok bench man fmt clean
+.PHONY: help run demo test test-dist ok build bench man fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
 	@echo "make demo   see it work: real nmap scans between two network namespaces"
 	@echo "make test   the whole test suite"
+	@echo "make build  the program and Deno in one file: dist/portsentry (BUILD=compile|bundle)"
+	@echo "make test-dist  all system tests, against dist/portsentry"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
 	@echo "make man    the manual pages, into dist/man"
@@ -15,7 +17,7 @@ help:
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd libfaketime
+TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd busybox libfaketime nft libnftables
 
 run:
 	@tools/setup.sh libpcap
@@ -27,11 +29,20 @@ demo:
 
 test:
 	@tools/setup.sh $(TEST_TOOLS)
-	@tools/test.sh
+	@tools/build.sh
+	@tools/test.sh source dist-some
+
+test-dist: build
+	@tools/setup.sh $(TEST_TOOLS)
+	@tools/test.sh dist
 
 ok:
 	@tools/setup.sh $(TEST_TOOLS)
 	@.tools/deno task ok
+
+build:
+	@tools/setup.sh
+	@tools/build.sh
 
 bench:
 	@tools/setup.sh libpcap ip tcpreplay portsentry-1

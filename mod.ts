@@ -19,12 +19,13 @@ import { Watch } from "./src/watch.ts";
  * Runs the program.
  *
  * @param args the command line, without the program's name
+ * @param kind what this program was built to, which `-V` tells; undefined for a run from the sources
  * @returns the exit status
  */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], kind?: string): Promise<number> {
   let tellFaults = (text: string) => writeAll(Deno.stderr, text);
   try {
-    const invocation = parseArguments(args, manifest.version);
+    const invocation = parseArguments(args, versionText(kind));
     if ("print" in invocation) {
       writeAll(Deno.stdout, invocation.print);
       return 0;
@@ -51,6 +52,10 @@ export async function main(args: readonly string[]): Promise<number> {
     tellFaults(faultLines(error));
     return 1;
   }
+}
+
+function versionText(kind: string | undefined): string {
+  return manifest.version + (kind === undefined ? "" : ` (${kind}, Deno ${Deno.version.deno})`);
 }
 
 /** Signals go to the watch that is told; those that came before are kept for it. */

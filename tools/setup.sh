@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing: Debian packages by command or library name, and the pinned Deno.
 #
-#   tools/setup.sh [libpcap] [nmap] [ip] …
+#   tools/setup.sh [libpcap] [libnftables] [nmap] [ip] …
 #
 # Packages that would start a service, or are only wanted for a file in them, are unpacked into
 # .tools/debian and not installed: fail2ban (it would begin to write firewall rules), rsyslog (it would
@@ -17,6 +17,8 @@ deno_version=2.9.6
 missing() {
   case $1 in
     libpcap) [ -n "$(ls /usr/lib/*-linux-gnu/libpcap.so.0.8 /usr/lib64/libpcap.so.1 2>/dev/null)" ] || echo libpcap0.8 ;;
+    libnftables) [ -n "$(ls /usr/lib/*-linux-gnu/libnftables.so.1 /usr/lib64/libnftables.so.1 2>/dev/null)" ] || echo libnftables1 ;;
+    nft) command -v nft >/dev/null || echo nftables ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
     man) command -v man >/dev/null || echo man-db ;;
     npm) command -v npm >/dev/null || echo npm ;;

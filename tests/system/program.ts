@@ -1,5 +1,6 @@
 /**
- * The real program as a child process, with a folder of its own for its files.
+ * The real program as a child process, with a folder of its own for its files: that of the sources,
+ * or the built one that PORTSENTRY_PROGRAM names.
  *
  * @module
  */
@@ -39,8 +40,18 @@ export const METHODS: [name: string, options: ProgramOptions & { args: string[] 
   ["-m raw without libpcap", { args: ["-m", "raw"], withoutLibpcap: true }],
 ];
 
+/** The built program that is tested; undefined for that of the sources. */
+export const BUILT: string | undefined = Deno.env.get("PORTSENTRY_PROGRAM");
+
 /** The command that runs the program with the Deno permissions it needs and no others. */
-export function programCommand(
+export function programCommand(folder: string, options: ProgramOptions = {}): string[] {
+  return BUILT === undefined
+    ? sourceCommand(folder, options)
+    : builtCommand(BUILT, folder, options);
+}
+
+/** The command that runs the program from its sources. */
+export function sourceCommand(
   folder: string,
   { permissions = [], withoutLibpcap = false }: ProgramOptions = {},
 ): string[] {
@@ -57,6 +68,27 @@ export function programCommand(
     `--allow-write=${folder}`,
     ...permissions,
     MOD,
+  ];
+}
+
+/** A built program has its own list of permissions, to which only files can be added. */
+function builtCommand(
+  program: string,
+  folder: string,
+  { permissions = [], withoutLibpcap = false }: ProgramOptions,
+): string[] {
+  const files = permissions.filter((flag) => /^--allow-(read|write)=/.test(flag))
+    .map((flag) => flag.slice(flag.indexOf("=") + 1));
+  const hidden = LIBRARIES.libpcap.paths.map((path) =>
+    `if [ -e ${path} ]; then mount --bind /dev/null ${path}; fi`
+  );
+  return [
+    ...(withoutLibpcap
+      ? ["unshare", "-m", "sh", "-ec", `${hidden.join("\n")}\nexec "$@"`, "sh"]
+      : []),
+    "/usr/bin/env",
+    `PORTSENTRY_FILES=${[folder, ...files].join(",")}`,
+    program,
   ];
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Network } from "./network.ts";
-import { Program, programCommand, type ProgramOptions } from "./program.ts";
+import { Network, run } from "./network.ts";
+import { BUILT, Program, programCommand, type ProgramOptions, sourceCommand } from "./program.ts";
 
 /** Runs a start that must fail, and returns what it said. */
 async function failedStart(options: ProgramOptions): Promise<string[]> {
@@ -92,7 +92,9 @@ Deno.test("a config file that is not there is told", async () => {
   Deno.removeSync(folder);
 });
 
-Deno.test("-V and -h print to stdout and end with status 0, without any permission", async () => {
+Deno.test("-V and -h print to stdout and end with status 0, without any permission", {
+  ignore: BUILT !== undefined,
+}, async () => {
   for (
     const [option, text] of [["-V", /^Portsentry \d+\.\d+\.\d+\n$/], [
       "-h",
@@ -114,10 +116,23 @@ Deno.test("-V and -h print to stdout and end with status 0, without any permissi
   }
 });
 
-Deno.test("a start without the permission for libpcap says which to give", async () => {
+Deno.test("-V of a built program says what it is, and which Deno is inside", {
+  ignore: BUILT === undefined,
+}, async () => {
+  const { stdout } = await run([BUILT!, "-V"]);
+  assert.match(
+    stdout,
+    /^Portsentry \d+\.\d+\.\d+ \((compiled|self-extracting|packaged), Deno \d+\.\d+\.\d+\)\n$/,
+  );
+  assert.ok(stdout.includes(`, Deno ${Deno.version.deno})`), stdout);
+});
+
+Deno.test("a start without the permission for libpcap says which to give", {
+  ignore: BUILT !== undefined,
+}, async () => {
   const folder = Deno.makeTempDirSync();
   Deno.writeTextFileSync(`${folder}/c.conf`, 'TCP_PORTS="23"');
-  const args = programCommand(folder).slice(1).map((argument) =>
+  const args = sourceCommand(folder).slice(1).map((argument) =>
     argument.startsWith("--allow-ffi=")
       ? `--allow-ffi=${
         argument.slice(12).split(",").filter((path) => path.includes("libc.")).join(",")

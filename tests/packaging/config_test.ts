@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
-import { LIBRARIES } from "../ffi/libraries.ts";
-import { parseConfigFile } from "../src/config/config_file.ts";
-import { parseIgnoreFile } from "../src/config/ignore_file.ts";
-import { KEYS } from "../src/config/keys.ts";
-import { loadSettings } from "../src/config/load.ts";
-
-Deno.test("tools/portsentry allows the libraries of ffi/libraries.ts, and no others", () => {
-  const script = Deno.readTextFileSync(new URL("../tools/portsentry", import.meta.url));
-  const listed = [...script.matchAll(/\/[\w/.-]+\.so[.\d]*/g)].map(([path]) => path);
-  const known = Object.values(LIBRARIES).flatMap(({ paths }) => paths);
-  assert.deepEqual(listed.toSorted(), known.toSorted());
-});
+import { parseConfigFile } from "../../src/config/config_file.ts";
+import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
+import { KEYS } from "../../src/config/keys.ts";
+import { loadSettings } from "../../src/config/load.ts";
 
 Deno.test("the shipped configuration is good, and its ignore file too", () => {
-  const file = new URL("../packaging/portsentry.conf", import.meta.url).pathname;
+  const file = new URL("../../packaging/portsentry.conf", import.meta.url).pathname;
   const { config, warnings } = loadSettings(file);
   assert.deepEqual(warnings, []);
   assert.equal(config.blockTcp, 0);
@@ -22,7 +14,7 @@ Deno.test("the shipped configuration is good, and its ignore file too", () => {
 
 Deno.test("the shipped files' examples behind a # are good, too", () => {
   const text = (name: string) =>
-    Deno.readTextFileSync(new URL(`../packaging/${name}`, import.meta.url));
+    Deno.readTextFileSync(new URL(`../../packaging/${name}`, import.meta.url));
   const settings = [...text("portsentry.conf").matchAll(/^#([A-Z_\d]+=".*)$/gm)];
   assert.ok(settings.length >= 15);
   for (const [, setting] of settings) {
@@ -34,6 +26,6 @@ Deno.test("the shipped files' examples behind a # are good, too", () => {
 });
 
 Deno.test("the shipped configuration explains every key", () => {
-  const text = Deno.readTextFileSync(new URL("../packaging/portsentry.conf", import.meta.url));
+  const text = Deno.readTextFileSync(new URL("../../packaging/portsentry.conf", import.meta.url));
   for (const key of KEYS.keys()) assert.match(text, new RegExp(`^#?${key}=`, "m"), key);
 });

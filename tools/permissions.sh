@@ -1,0 +1,115 @@
+# The Deno permissions of the program, in one place: explicit lists, nothing unscoped, no prompt. The
+# launcher of this tree reads this file; tools/build.sh puts it into everything it makes.
+# tests/packaging_test.ts holds it to what the program names itself.
+#
+# PORTSENTRY_FILES adds files and folders, separated by commas, that the program may read and write.
+
+libraries=/lib/x86_64-linux-gnu/libc.so.6,/lib/aarch64-linux-gnu/libc.so.6,/lib64/libc.so.6
+libraries=$libraries,/usr/lib/x86_64-linux-gnu/libpcap.so.0.8,/usr/lib/aarch64-linux-gnu/libpcap.so.0.8
+libraries=$libraries,/usr/lib64/libpcap.so.1
+libraries=$libraries,/usr/lib/x86_64-linux-gnu/libnftables.so.1
+libraries=$libraries,/usr/lib/aarch64-linux-gnu/libnftables.so.1,/usr/lib64/libnftables.so.1
+commands=/bin/sh
+readable=/etc/portsentry
+writable=/var/log/portsentry.log,/var/log/portsentry,/var/lib/portsentry,/run/portsentry
+writable=$writable,/run/portsentry.pid,/etc/hosts.deny,/etc/.hosts.deny.portsentry
+writable=$writable${PORTSENTRY_FILES:+,$PORTSENTRY_FILES}
+
+# Runs Deno in place of this shell: DENO "SUBCOMMAND OPTION…" PROGRAM ARGUMENT…
+with_permissions() {
+  deno=$1 words=$2
+  shift 2
+  # shellcheck disable=SC2086 -- these are words
+  exec "$deno" $words --no-prompt --quiet --allow-ffi="$libraries" --allow-run="$commands" \
+    --allow-read="$readable,$writable" --allow-write="$writable" "$@"
+}
+
+# Allows the files that the program's command line names, and those that the configuration names:
+# whoever writes the two is told by nobody to say it a second time. What a running program is to open
+# anew upon SIGHUP has to have been named at its start.
+allow_named() { # ARGUMENT…
+  config=/etc/portsentry/portsentry.conf
+  option=
+  for word; do
+    case $option in
+      "") ;;
+      c) config=$word ;;
+      p) allow_writing "$word" ;;
+    esac
+    if [ -n "$option" ]; then option=; continue; fi
+    case $word in
+      --) break ;;
+      --configfile) option=c ;;
+      --configfile=*) config=${word#*=} ;;
+      --pidfile) option=p ;;
+      --pidfile=*) allow_writing "${word#*=}" ;;
+      --method | --interface | --logoutput) option=other ;;
+      -[!-]*) joined_options "${word#-}" ;;
+    esac
+  done
+  # A FIFO would hold up this shell for ever; the program refuses it.
+  [ -f "$config" ] || return 0
+  allow_reading "$config"
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      *IGNORE_FILE*=*\"*\"* | *HISTORY_FILE*=*\"*\"* | *BLOCKED_FILE*=*\"*\"*) ;;
+      *STATE_FILE*=*\"*\"* | *CONTROL_SOCKET*=*\"*\"*) ;;
+      *) continue ;;
+    esac
+    key=${line%%=*}
+    key=${key#"${key%%[! 	]*}"}
+    value=${line#*\"}
+    value=${value%\"*}
+    # A relative path starts at the folder of the file.
+    case $value in
+      "" | /*) ;;
+      *) case $config in
+        */*) value=${config%/*}/$value ;;
+      esac ;;
+    esac
+    case $key in
+      IGNORE_FILE*) allow_reading "$value" ;;
+      HISTORY_FILE* | BLOCKED_FILE* | STATE_FILE* | CONTROL_SOCKET*) allow_writing "$value" ;;
+    esac
+  done <"$config"
+}
+
+# Options in one word, such as -dvc/my.conf: the first that takes a value ends them.
+joined_options() { # LETTERS
+  letters=$1
+  while :; do
+    case $letters in
+      c) option=c ;;
+      c*) config=${letters#c} ;;
+      p) option=p ;;
+      p*) allow_writing "${letters#p}" ;;
+      m | i | l) option=other ;;
+      [!mil]?*) letters=${letters#?}; continue ;;
+    esac
+    return 0
+  done
+}
+
+# A comma would end the path in the middle: such a file is not allowed, and the program says so.
+allow_reading() { # PATH
+  case $1 in
+    "" | *,*) ;;
+    *) readable=$readable,$1 ;;
+  esac
+}
+
+# Folders that are missing are made by the program, so the first of them is what it needs.
+allow_writing() { # PATH
+  path=$1
+  while :; do
+    parent=${path%/*}
+    case $path in
+      */*) [ -z "$parent" ] || [ -e "$parent" ] || { path=$parent; continue; } ;;
+    esac
+    break
+  done
+  case $path in
+    "" | *,*) ;;
+    *) writable=$writable,$path ;;
+  esac
+}
