@@ -1,7 +1,7 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test test-dist ok build bench man fmt clean
+.PHONY: help run demo test test-dist ok build bench man completions fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
@@ -12,12 +12,13 @@ help:
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
 	@echo "make man    the manual pages, into dist/man"
+	@echo "make completions  for bash, zsh and fish, into dist/completions"
 	@echo "make fmt    format the sources"
 	@echo "make clean  remove .tools and dist"
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd busybox libfaketime nft libnftables
+TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd busybox libfaketime nft libnftables zsh fish
 
 run:
 	@tools/setup.sh libpcap
@@ -52,6 +53,10 @@ bench:
 man:
 	@tools/setup.sh pandoc
 	@tools/man.sh dist/man
+
+completions:
+	@tools/setup.sh
+	@.tools/deno run --quiet --allow-read --allow-write=dist tools/completions.ts dist/completions
 
 fmt:
 	@tools/setup.sh

@@ -60,8 +60,7 @@ export function parseArguments(args: readonly string[], version: string): Invoca
   }
   let printed = "";
   let request: CommandRequest | undefined;
-  const program = buildProgram(version);
-  addCommands(program, DEFAULT_CONFIG_FILE, (chosen) => request = chosen);
+  const program = buildCommand(version, (chosen) => request = chosen);
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
       writeOut: (text) => printed += text,
@@ -80,6 +79,20 @@ export function parseArguments(args: readonly string[], version: string): Invoca
     throw new StartError([{ where: "portsentry", line: 0, message: faultText(error) }]);
   }
   return request ? { command: request } : { options: toOptions(program.opts()) };
+}
+
+/**
+ * The command line as a tree of commands and options, for whoever needs to know all of it.
+ *
+ * @param choose is told the command that was asked for
+ */
+export function buildCommand(
+  version: string,
+  choose: (request: CommandRequest) => void = () => {},
+): Command {
+  const program = buildProgram(version);
+  addCommands(program, DEFAULT_CONFIG_FILE, choose);
+  return program;
 }
 
 function buildProgram(version: string): Command {
@@ -106,11 +119,8 @@ function buildProgram(version: string): Command {
     .option("-L, --disable-local-check", "act on packets from this host to itself, too")
     .option("-S, --disable-service-check", "report probes of ports that have a service, too")
     .addOption(
-      new Option(
-        "-l, --logoutput <output>",
-        "where the log goes: stdout or syslog, may be repeated",
-      )
-        .default([], "stdout").argParser(collectOutput),
+      new Option("-l, --logoutput <output>", "where the log goes, may be repeated")
+        .choices(["stdout", "syslog"]).argParser(collectOutput).default([], "stdout"),
     )
     .option("-c, --configfile <path>", "the configuration file", DEFAULT_CONFIG_FILE)
     .option("-D, --daemon", "run in the background and log to syslog")
