@@ -56,6 +56,11 @@ const SYMBOLS = {
   },
   pipe2: { parameters: ["buffer", "i32"], result: "i32" }, // int pipefd[2], int flags
   eventfd: { parameters: ["u32", "i32"], result: "i32" }, // unsigned int initval, int flags
+  timerfd_create: { parameters: ["i32", "i32"], result: "i32" }, // int clockid, int flags
+  timerfd_settime: { // int fd, int flags, const struct itimerspec *new_value, struct itimerspec *old_value
+    parameters: ["i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
   epoll_create1: { parameters: ["i32"], result: "i32" }, // int flags
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epfd, int op, int fd, struct epoll_event *event
   epoll_wait: { // int epfd, struct epoll_event *events, int maxevents, int timeout (ms)

@@ -1,5 +1,5 @@
 /**
- * unix(7) datagrams that never block: what /dev/log takes.
+ * unix(7) datagrams that never block: what /dev/log and a service manager take.
  *
  * @module
  */
@@ -11,21 +11,24 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-const SOCKADDR_UN_BYTES = 110; // struct sockaddr_un, <sys/un.h>
+const PATH_OFFSET = 2; // struct sockaddr_un, <sys/un.h>
+const PATH_BYTES = 108;
+const AT = 0x40;
 
-/** A socket connected to a datagram socket in the file system. */
+/** A socket connected to a datagram socket of another program. */
 export class UnixDatagram {
   readonly #socket: number;
 
-  /** @throws {SystemError} when nobody listens at `path` */
+  /**
+   * @param path in the file system; behind an `@`, a name that is in none
+   * @throws {SystemError} when nobody listens there
+   */
   constructor(path: string) {
     const type = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     this.#socket = check(libc().socket(AF_UNIX, type, 0), "socket(AF_UNIX)");
     try {
-      const address = new Uint8Array(SOCKADDR_UN_BYTES);
-      new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-      address.set(new TextEncoder().encode(path).subarray(0, SOCKADDR_UN_BYTES - 3), 2);
-      check(libc().connect(this.#socket, address, SOCKADDR_UN_BYTES), `connect(${path})`);
+      const address = socketAddress(path);
+      check(libc().connect(this.#socket, address, address.length), `connect(${path})`);
     } catch (error) {
       this.close();
       throw error;
@@ -41,4 +44,15 @@ export class UnixDatagram {
   close(): void {
     libc().close(this.#socket);
   }
+}
+
+/** A path ends with a NUL. A name in no file system begins with one, and ends where the address does. */
+function socketAddress(path: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(path).subarray(0, PATH_BYTES - 1);
+  const abstract = bytes[0] === AT;
+  const address = new Uint8Array(PATH_OFFSET + bytes.length + (abstract ? 0 : 1));
+  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
+  address.set(bytes, PATH_OFFSET);
+  if (abstract) address[PATH_OFFSET] = 0;
+  return address;
 }

@@ -9,6 +9,7 @@ import type { Config } from "./config/config.ts";
 import { type Fault, formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
 import type { ControlSubject } from "./control.ts";
+import { ServiceManager } from "./daemon/notify.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
@@ -77,6 +78,7 @@ export class Watch {
   /** Those that a reload has replaced, until what they could not write is told. */
   readonly #oldHistories = new Set<History>();
   #pidFile: PidFile | undefined;
+  readonly #manager = new ServiceManager();
 
   private constructor(options: Options, settings: Settings, version: string) {
     this.#options = options;
@@ -153,7 +155,9 @@ export class Watch {
     this.#poller.onRound = () => this.#losses.soon();
     this.#log.notice("Portsentry is now active and listening.");
     this.#losses.soon();
+    this.#manager.ready(this.#poller, () => this.#statusLine());
     await this.#poller.run();
+    this.#manager.stopping();
     this.#losses.close();
     await this.#end();
   }
@@ -169,6 +173,7 @@ export class Watch {
    * @returns the faults
    */
   reload(): Fault[] {
+    this.#manager.reloading();
     try {
       const settings = loadSettings(this.#options.configFile);
       requireResponses(settings.config);
@@ -188,6 +193,8 @@ export class Watch {
       for (const fault of error.faults) this.#log.error(formatFault(fault));
       this.#log.error("The configuration has faults: the old one stays in force");
       return error.faults;
+    } finally {
+      this.#manager.reloaded(this.#statusLine());
     }
   }
 
@@ -251,6 +258,7 @@ export class Watch {
     await this.#settle();
     this.#log.verbose(this.#summary());
     this.#log.notice("Portsentry is shutting down");
+    this.#manager.close();
     this.#services?.close();
     closeResources({ ...others, control: undefined }, {});
     this.#pidFile?.release();
@@ -310,6 +318,13 @@ export class Watch {
         ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
         : null,
     };
+  }
+
+  /** The same in a line, for the service manager. */
+  #statusLine(): string {
+    const { tcpPorts, udpPorts } = this.#settings.config;
+    const { events } = this.#pipeline.counters;
+    return `Watching ${tcpPorts.size} TCP and ${udpPorts.size} UDP ports, ${events} events so far`;
   }
 
   #summary(): string {
