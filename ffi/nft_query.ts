@@ -5,36 +5,42 @@
  * @module
  */
 import { check, libc, SystemError } from "./libc.ts";
+import {
+  align,
+  attribute,
+  ATTRIBUTE_HEADER_BYTES,
+  ERROR_CODE,
+  HEADER_BYTES,
+  message,
+  nested,
+  netfilterSocket,
+  NFNL_SUBSYS_NFTABLES,
+  NFPROTO_INET,
+  NLMSG_ERROR,
+  text,
+} from "./nft_message.ts";
 
-const AF_NETLINK = 16; // <sys/socket.h>
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const NETLINK_NETFILTER = 12; // <linux/netlink.h>
-const NLM_F_REQUEST = 0x01;
 const NLM_F_DUMP = 0x300;
-const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
-const NLA_F_NESTED = 0x8000;
 const ATTRIBUTE_TYPE = 0x3fff; // NLA_TYPE_MASK
-const HEADER_BYTES = 20; // struct nlmsghdr, then struct nfgenmsg: u8 family, u8 version, u16 resource
-const ERROR_CODE = 16; // of struct nlmsgerr, behind struct nlmsghdr
-const ATTRIBUTE_HEADER_BYTES = 4; // struct nlattr: u16 length, u16 type
 const REPLY_BYTES = 65_536;
 const ENOENT = 2; // <asm-generic/errno-base.h>
-const NFPROTO_INET = 1; // <linux/netfilter.h>
-const NFNL_SUBSYS_NFTABLES = 10; // <linux/netfilter/nfnetlink.h>
 
 // <linux/netfilter/nf_tables.h>
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETRULE = 7;
 const NFT_MSG_GETSETELEM = 13;
 const NFT_MSG_GETGEN = 16;
+const NFTA_GEN_ID = 1;
 const NFTA_TABLE_NAME = 1;
 const NFTA_TABLE_FLAGS = 2;
 const NFTA_TABLE_HANDLE = 4;
 const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_CHAIN = 2;
 const NFTA_RULE_HANDLE = 3;
+const NFTA_RULE_EXPRESSIONS = 4;
+const NFTA_EXPR_NAME = 1;
+const NFTA_EXPR_DATA = 2;
 const NFTA_SET_ELEM_LIST_TABLE = 1;
 const NFTA_SET_ELEM_LIST_SET = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
@@ -58,19 +64,16 @@ export class NftQuery {
 
   /** @throws {SystemError} when the kernel has no netfilter */
   constructor() {
-    this.#socket = check(
-      this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER),
-      "socket(NETLINK_NETFILTER)",
-    );
+    this.#socket = netfilterSocket();
   }
 
   /**
-   * Asks what every kernel with nf_tables can answer.
+   * The number of the ruleset, which every transaction makes one higher; 1 follows 2^32 - 1.
    *
    * @throws {SystemError} EPERM without CAP_NET_ADMIN, EINVAL without nf_tables
    */
-  probe(): void {
-    this.#ask(NFT_MSG_GETGEN, 0, []);
+  generation(): number {
+    return this.#ask(NFT_MSG_GETGEN, 0, [])[0]?.get(NFTA_GEN_ID)?.getUint32(0) ?? 0;
   }
 
   /** A table, or undefined when there is none of that name. */
@@ -83,13 +86,18 @@ export class NftQuery {
     };
   }
 
-  /** The handles of a chain's rules in their order: a rule that is replaced gets another one. */
-  ruleHandles(table: string, chain: string): bigint[] {
+  /** A chain's rules in their order, each as a text that changes when the rule does. */
+  rules(table: string, chain: string): string[] {
     const answers = this.#ask(NFT_MSG_GETRULE, NLM_F_DUMP, [
       text(NFTA_RULE_TABLE, table),
       text(NFTA_RULE_CHAIN, chain),
     ]);
-    return answers.map((answer) => answer.get(NFTA_RULE_HANDLE)?.getBigUint64(0) ?? 0n);
+    return answers.map((answer) => {
+      const handle = answer.get(NFTA_RULE_HANDLE)?.getBigUint64(0);
+      // A rule that is replaced keeps its handle.
+      const expressions = answer.get(NFTA_RULE_EXPRESSIONS);
+      return `${handle} ${expressions ? expressionsText(expressions) : ""}`;
+    });
   }
 
   /** Whether a set has an element that has not timed out; a set that is not there has none. */
@@ -115,14 +123,8 @@ export class NftQuery {
    * @throws {SystemError} with the kernel's own error
    */
   #ask(type: number, flags: number, attributes: Uint8Array[]): Map<number, DataView>[] {
-    const body = joined(attributes);
-    const request = new DataView(new ArrayBuffer(HEADER_BYTES + body.length));
-    request.setUint32(0, request.byteLength, true);
-    request.setUint16(4, NFNL_SUBSYS_NFTABLES << 8 | type, true);
-    request.setUint16(6, NLM_F_REQUEST | flags, true);
-    request.setUint8(16, NFPROTO_INET);
-    new Uint8Array(request.buffer).set(body, HEADER_BYTES);
-    const length = BigInt(request.byteLength);
+    const request = message(NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0, attributes);
+    const length = BigInt(request.length);
     check(this.#libc.send(this.#socket, request, length, 0), "send(nf_tables)");
     const answers: Map<number, DataView>[] = [];
     while (!this.#receive(answers, flags === NLM_F_DUMP));
@@ -149,50 +151,34 @@ export class NftQuery {
   }
 }
 
-/** A struct nlattr and its value, filled up to four bytes. */
-function attribute(type: number, value: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(align(ATTRIBUTE_HEADER_BYTES + value.length));
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, ATTRIBUTE_HEADER_BYTES + value.length, true);
-  view.setUint16(2, type, true);
-  bytes.set(value, ATTRIBUTE_HEADER_BYTES);
-  return bytes;
-}
-
-function nested(type: number, value: Uint8Array): Uint8Array {
-  return attribute(type | NLA_F_NESTED, value);
-}
-
-function text(type: number, value: string): Uint8Array {
-  return attribute(type, new TextEncoder().encode(value + "\0"));
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
-}
-
 /** Copies of the attributes between two places, by type; their numbers are big-endian. */
 function attributesOf(message: DataView, start: number, end: number): Map<number, DataView> {
-  const found = new Map<number, DataView>();
+  return new Map(attributesIn(message, start, end));
+}
+
+/** The same, one after the other, for lists, where all are of one type. */
+function* attributesIn(
+  message: DataView,
+  start: number,
+  end: number,
+): Generator<[type: number, value: DataView]> {
   for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= end;) {
     const length = message.getUint16(offset, true);
     if (length < ATTRIBUTE_HEADER_BYTES || offset + length > end) break;
     const type = message.getUint16(offset + 2, true) & ATTRIBUTE_TYPE;
     const from = message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES;
     const value = message.buffer.slice(from, from + length - ATTRIBUTE_HEADER_BYTES);
-    found.set(type, new DataView(value as ArrayBuffer));
+    yield [type, new DataView(value as ArrayBuffer)];
     offset += align(length);
   }
-  return found;
 }
 
-/** Messages and attributes start at multiples of four bytes (NLMSG_ALIGNTO, NLA_ALIGNTO). */
-function align(length: number): number {
-  return (length + 3) & ~3;
+/** A rule's expressions as text, without what its counter has counted. */
+function expressionsText(list: DataView): string {
+  return Array.from(attributesIn(list, 0, list.byteLength), ([, expression]) => {
+    const parts = attributesOf(expression, 0, expression.byteLength);
+    const name = new TextDecoder().decode(parts.get(NFTA_EXPR_NAME)).replace("\0", "");
+    const data = parts.get(NFTA_EXPR_DATA);
+    return name === "counter" || !data ? name : name + new Uint8Array(data.buffer).toHex();
+  }).join(" ");
 }

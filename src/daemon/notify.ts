@@ -6,7 +6,7 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { Interval } from "../../ffi/interval.ts";
-import { readKernelFile, SystemError } from "../../ffi/libc.ts";
+import { readSystemFile, SystemError } from "../../ffi/libc.ts";
 import { UnixDatagram } from "../../ffi/unix_datagram.ts";
 
 /** Pings in the time that the watchdog waits for one: sd_watchdog_enabled(3) wants two. */
@@ -101,7 +101,7 @@ export class ServiceManager {
 
 /** As it was at the start of the process. */
 function environmentOf(): string[] {
-  return readKernelFile("/proc/self/environ").split("\0");
+  return readSystemFile("/proc/self/environ").split("\0");
 }
 
 function termsOf(environment: readonly string[]): Terms | undefined {

@@ -203,7 +203,10 @@ export class Blocks {
     const room = this.#makeRoom(entries);
     try {
       if (room.length > 0) firewall.unblock(room);
-      firewall.block(entries.map(({ record, endMs }) => kernelBlock(record.host, endMs)));
+      firewall.block(entries.map(({ record: { host }, endMs }) => ({
+        ...kernelBlock(host, endMs),
+        isNew: !this.#inForce.has(host),
+      })));
     } catch (error) {
       this.#rebuildEnds();
       return error instanceof Error ? error.message : String(error);

@@ -6,6 +6,7 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { SystemError } from "../../ffi/libc.ts";
+import { NftElements } from "../../ffi/nft_elements.ts";
 import { RulesetChanges } from "../../ffi/nft_changes.ts";
 import { NftQuery } from "../../ffi/nft_query.ts";
 import { Nftables, NftablesError } from "../../ffi/nftables.ts";
@@ -19,10 +20,12 @@ import {
   definition,
   deletion,
   elementCommand,
+  type Elements,
   elementsOf,
   HOST_SETS,
   keyBytes,
   MARK,
+  newElements,
   TABLE,
   targetOf,
 } from "./firewall_table.ts";
@@ -44,7 +47,7 @@ export interface FirewallOptions {
 /** The table as it was after our own last change of its rules. */
 interface Snapshot {
   handle: bigint | undefined;
-  /** Handles of the rules. */
+  /** {@link NftQuery.rules}, a line each. */
   rules: string;
 }
 
@@ -56,6 +59,7 @@ export class Firewall {
   readonly #options: FirewallOptions;
   readonly #nft: Nftables;
   readonly #query: NftQuery;
+  readonly #elements = new NftElements(TABLE);
   readonly #changes: RulesetChanges;
   /** The sets of the table, by name. */
   #sets = new Map<string, BlockSet>();
@@ -79,7 +83,8 @@ export class Firewall {
     this.#query = query;
     this.#changes = changes;
     options.poller.add(changes.fd, () => {
-      if (changes.drain() > 0) this.#changed();
+      changes.drain();
+      this.#changed();
     });
   }
 
@@ -97,7 +102,7 @@ export class Firewall {
     };
     try {
       const query = opened(new NftQuery());
-      query.probe();
+      query.generation();
       const changes = opened(new RulesetChanges());
       return new Firewall(options, opened(new Nftables()), query, changes);
     } catch (error) {
@@ -119,7 +124,7 @@ export class Firewall {
       set.name,
       set,
     ]));
-    this.#transact(
+    this.#run(
       deletion() + creation() + [...sets.values()].map(definition).join("") +
         elements.map(({ set, timed }) => elementCommand("add", set, timed)).join(""),
     );
@@ -133,18 +138,24 @@ export class Firewall {
    * @throws {RangeError} when a host is none
    * @throws {NftablesError} when the kernel refuses
    */
-  block(blocks: Iterable<Block>): void {
-    const elements = elementsOf(blocks);
+  block(blocks: readonly Block[]): void {
+    const fresh = newElements(blocks);
+    if (fresh?.every(({ set }) => this.#sets.has(set))) {
+      this.#withRepair(() => this.#transact(() => this.#elements.add(fresh)));
+    } else this.#blockAny(elementsOf(blocks));
+  }
+
+  #blockAny(elements: readonly Elements[]): void {
     this.#withRepair(() => {
       const added = elements.map(({ set }) => set).filter(({ name }) => !this.#sets.has(name));
       // An element keeps its timeout when it is added again (before Linux 6.12): so it is removed in
       // between, and is there throughout for the packets. What is removed must be there.
-      const commands = elements.map(({ set, keys, timed }) =>
-        elementCommand("add", set, keys) + elementCommand("delete", set, keys) +
+      const commands = elements.map(({ set, known, timed }) =>
+        elementCommand("add", set, known) + elementCommand("delete", set, known) +
         elementCommand("add", set, timed)
       );
       if (commands.length === 0) return;
-      this.#transact(added.map(definition).join("") + commands.join(""));
+      this.#run(added.map(definition).join("") + commands.join(""));
       if (added.length === 0) return;
       for (const set of added) this.#sets.set(set.name, set);
       this.#takeSnapshot();
@@ -164,7 +175,7 @@ export class Firewall {
         .map(({ set, keys }) =>
           elementCommand("add", set, keys) + elementCommand("delete", set, keys)
         );
-      if (commands.length > 0) this.#transact(commands.join(""));
+      if (commands.length > 0) this.#run(commands.join(""));
     });
   }
 
@@ -190,6 +201,7 @@ export class Firewall {
     this.#options.poller.remove(this.#changes.fd);
     this.#changes.close();
     this.#query.close();
+    this.#elements.close();
     try {
       if (!keep) this.#nft.run(deletion());
     } finally {
@@ -197,19 +209,24 @@ export class Firewall {
     }
   }
 
+  #run(commands: string): void {
+    this.#transact(() => this.#nft.run(commands));
+  }
+
   /**
-   * Runs commands that make one transaction. What the kernel tells of beyond that one is somebody
-   * else's: neither process nor socket numbers have to be compared, which differ between containers.
+   * Does something that makes one transaction, which nobody tells us of. If the ruleset is more than
+   * that one further on, somebody else's came in between.
    */
-  #transact(commands: string): void {
-    let others = this.#changes.drain();
+  #transact(change: () => void): void {
+    const before = this.#query.generation();
+    this.#changes.pause();
     let own = 0;
     try {
-      this.#nft.run(commands);
+      change();
       own = 1;
     } finally {
-      others += this.#changes.drain() - own;
-      if (others > 0) this.#changed();
+      this.#changes.resume();
+      if (this.#query.generation() !== before + own) this.#changed();
     }
   }
 
@@ -218,7 +235,7 @@ export class Firewall {
     try {
       change();
     } catch (error) {
-      if (!(error instanceof NftablesError)) throw error;
+      if (!(error instanceof NftablesError || error instanceof SystemError)) throw error;
       const damage = this.#damage();
       if (damage === undefined) throw error;
       this.#repair(damage);
@@ -277,14 +294,14 @@ export class Firewall {
   }
 
   #rules(): string {
-    return this.#query.ruleHandles(TABLE, CHAIN).join();
+    return this.#query.rules(TABLE, CHAIN).join("\n");
   }
 
   #takeSnapshot(): void {
     const handle = this.#query.table(TABLE)?.handle;
     const rules = this.#rules();
     // Somebody may have been faster: then no table is like this one, and the next look mends it.
-    const whole = handle !== undefined && rules.split(",").length === this.#sets.size;
+    const whole = handle !== undefined && rules.split("\n").length === this.#sets.size;
     this.#snapshot = { handle: whole ? handle : undefined, rules };
   }
 }

@@ -8,6 +8,8 @@
  *
  * @module
  */
+import { type Element, MOST_ELEMENTS, type SetElements } from "../../ffi/nft_elements.ts";
+
 /** The one table that is Portsentry's, of the family `inet`. */
 export const TABLE = "portsentry";
 
@@ -39,6 +41,8 @@ export interface Block {
   host: string;
   /** Ends in so many milliseconds from now; undefined: stays until it is unblocked. */
   remainingMs: number | undefined;
+  /** Whether it is known not to be blocked, which makes blocking it a third of the work. */
+  isNew?: boolean;
 }
 
 /** A set of the table. */
@@ -61,7 +65,8 @@ export interface Target {
 /** What is to be put into a set, as text. */
 export interface Elements {
   set: BlockSet;
-  /** Addresses, and those with their timeouts. */
+  /** Addresses that may be in the set already, all of them, and those with their timeouts. */
+  known: string[];
   keys: string[];
   timed: string[];
 }
@@ -96,11 +101,13 @@ export function targetOf(host: string): Target {
 // Two parsers of our own, since 100,000 addresses take ipaddr.js most of a second.
 
 function ipv4Bytes(address: string): number[] | undefined {
-  const bytes = IPV4.exec(address)?.slice(1).map(Number);
-  return bytes?.every((byte) => byte <= 255) ? bytes : undefined;
+  const found = IPV4.exec(address);
+  if (!found) return undefined;
+  const bytes = [Number(found[1]), Number(found[2]), Number(found[3]), Number(found[4])];
+  return Math.max(...bytes) <= 255 ? bytes : undefined;
 }
 
-/** RFC 4291, section 2.2, but for addresses that end as IPv4 writes them. */
+/** RFC 4291, section 2.2, but for its third form (`::ffff:192.0.2.9`), which events do not have. */
 function ipv6Groups(address: string): number[] | undefined {
   const halves = address.split("::");
   if (halves.length > 2) return undefined;
@@ -148,31 +155,63 @@ function maskOf(version: 4 | 6, bits: number): number[] {
  */
 export function elementsOf(blocks: Iterable<Block>): Elements[] {
   // A host that comes twice would be an element with two timeouts, which the kernel refuses.
-  const bySet = new Map<string, { set: BlockSet; timeouts: Map<string, string> }>();
-  for (const { host, remainingMs } of blocks) {
+  const bySet = new Map<
+    string,
+    { set: BlockSet; known: string[]; timeouts: Map<string, string> }
+  >();
+  for (const { host, remainingMs, isNew = false } of blocks) {
     const { set, text } = targetOf(host);
     if (remainingMs !== undefined && !(remainingMs > 0)) continue;
     // Forged packets may have the mark's address. No packet with it gets further than to here, but
     // the mark must neither time out nor be unblocked.
     if (text === MARK[set.version]) continue;
     let found = bySet.get(set.name);
-    if (!found) bySet.set(set.name, found = { set, timeouts: new Map() });
+    if (!found) bySet.set(set.name, found = { set, known: [], timeouts: new Map() });
+    if (!isNew) found.known.push(text);
     found.timeouts.set(text, timeoutText(remainingMs));
   }
-  return [...bySet.values()].map(({ set, timeouts }) => ({
+  return [...bySet.values()].map(({ set, known, timeouts }) => ({
     set,
+    known,
     keys: [...timeouts.keys()],
     timed: Array.from(timeouts, ([key, timeout]) => key + timeout),
   }));
 }
 
+/**
+ * Elements for blocks of hosts that are known not to be blocked, by set, for {@link NftElements}.
+ * Undefined when others are among them, or too many.
+ *
+ * @throws {RangeError} when a host is none
+ */
+export function newElements(blocks: readonly Block[]): SetElements[] | undefined {
+  const bySet = new Map<string, Element[]>();
+  for (const { host, remainingMs, isNew } of blocks) {
+    const { set, text } = targetOf(host);
+    if (!isNew) return undefined;
+    if (remainingMs !== undefined && !(remainingMs > 0)) continue;
+    if (text === MARK[set.version]) continue;
+    const elements = bySet.get(set.name) ?? [];
+    if (elements.push({ key: keyBytes(text), timeoutMs: timeoutMs(remainingMs) }) > MOST_ELEMENTS) {
+      return undefined;
+    }
+    bySet.set(set.name, elements);
+  }
+  return Array.from(bySet, ([set, elements]) => ({ set, elements }));
+}
+
+/** A timeout that the kernel takes. */
+function timeoutMs(remainingMs: number | undefined): number | undefined {
+  if (remainingMs === undefined || remainingMs === Infinity) return undefined;
+  const ms = Math.max(LEAST_TIMEOUT_MS, Math.ceil(remainingMs));
+  return Math.min(ms, MOST_TIMEOUT_DAYS * DAY_MS);
+}
+
 /** nft takes no more than eight digits in a row. */
 function timeoutText(remainingMs: number | undefined): string {
-  if (remainingMs === undefined || remainingMs === Infinity) return "";
-  const ms = Math.max(LEAST_TIMEOUT_MS, Math.ceil(remainingMs));
-  const days = Math.floor(ms / DAY_MS);
-  if (days >= MOST_TIMEOUT_DAYS) return ` timeout ${MOST_TIMEOUT_DAYS}d`;
-  return ` timeout ${days}d${ms % DAY_MS}ms`;
+  const ms = timeoutMs(remainingMs);
+  if (ms === undefined) return "";
+  return ` timeout ${Math.floor(ms / DAY_MS)}d${ms % DAY_MS}ms`;
 }
 
 /** Commands that leave nothing of the table, whether it is there or not. */
@@ -202,5 +241,6 @@ export function definition(set: BlockSet): string {
 
 /** A command for elements of a set. */
 export function elementCommand(verb: "add" | "delete", set: BlockSet, elements: string[]): string {
+  if (elements.length === 0) return "";
   return `${verb} element inet ${TABLE} ${set.name} { ${elements.join(", ")} }\n`;
 }
