@@ -1,7 +1,8 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test test-dist ok build bench man completions fmt clean
+.PHONY: help run demo test test-dist test-packages ok build bench man completions install uninstall deb rpm \
+  dist fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
@@ -13,12 +14,20 @@ help:
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
 	@echo "make man    the manual pages, into dist/man"
 	@echo "make completions  for bash, zsh and fish, into dist/completions"
+	@echo "make install  to DESTDIR and PREFIX (/usr/local); make uninstall takes it away again"
+	@echo "make deb rpm  packages, for this processor or for ARCH=amd64|arm64"
+	@echo "make dist   all of a release, with SHA256SUMS"
+	@echo "make test-packages  the packages, installed into a Debian of their own"
 	@echo "make fmt    format the sources"
 	@echo "make clean  remove .tools and dist"
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
 TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd busybox libfaketime nft libnftables zsh fish
+# What is needed to make packages and to look at them.
+PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap systemd-analyze
+# make reads these from its command line; the scripts read them from the environment.
+export DESTDIR PREFIX SYSCONFDIR BUILD
 
 run:
 	@tools/setup.sh libpcap
@@ -57,6 +66,29 @@ man:
 completions:
 	@tools/setup.sh
 	@.tools/deno run --quiet --allow-read --allow-write=dist tools/completions.ts dist/completions
+
+install:
+	@tools/setup.sh pandoc
+	@tools/stage.sh
+
+uninstall:
+	@tools/stage.sh --remove
+
+deb:
+	@tools/setup.sh pandoc dpkg-deb
+	@tools/deb.sh $(ARCH)
+
+rpm:
+	@tools/setup.sh pandoc rpmbuild
+	@tools/rpm.sh $(ARCH)
+
+dist: build
+	@tools/setup.sh pandoc dpkg-deb rpmbuild
+	@tools/dist.sh
+
+test-packages:
+	@tools/setup.sh $(TEST_TOOLS) $(PACKAGE_TOOLS)
+	@tools/test.sh packages
 
 fmt:
 	@tools/setup.sh

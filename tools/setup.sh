@@ -21,9 +21,11 @@ missing() {
     nft) command -v nft >/dev/null || echo nftables ;;
     ip) command -v ip >/dev/null || echo iproute2 ;;
     man) command -v man >/dev/null || echo man-db ;;
+    rpmbuild) command -v rpmbuild >/dev/null || echo rpm ;;
+    dpkg-deb) command -v dpkg-deb >/dev/null || echo dpkg ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
-    portsentry-1 | rsyslogd | libfaketime) ;;
+    portsentry-1 | rsyslogd | libfaketime | systemd-analyze) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;
   esac
 }
@@ -35,6 +37,10 @@ unpackable() {
     portsentry-1) packages=portsentry ;;
     rsyslogd) packages="rsyslog libestr0 libfastjson4 liblognorm5" ;;
     libfaketime) packages=libfaketime ;;
+    systemd-analyze)
+      command -v systemd-analyze >/dev/null && return
+      packages="systemd libsystemd-shared"
+      ;;
     *) return ;;
   esac
   for package in $packages; do
