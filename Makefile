@@ -23,14 +23,15 @@ help:
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate rsyslogd busybox libfaketime nft libnftables zsh fish
+TEST_TOOLS = libpcap libnftables ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate \
+  rsyslogd busybox libfaketime nft zsh fish systemd-analyze
 # What is needed to make packages and to look at them.
-PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap systemd-analyze
+PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap cpio
 # make reads these from its command line; the scripts read them from the environment.
 export DESTDIR PREFIX SYSCONFDIR BUILD
 
 run:
-	@tools/setup.sh libpcap
+	@tools/setup.sh libpcap libnftables
 	@exec tools/portsentry -c $(CONFIG) $(ARGS)
 
 demo:
@@ -55,7 +56,7 @@ build:
 	@tools/build.sh
 
 bench:
-	@tools/setup.sh libpcap ip tcpreplay portsentry-1
+	@tools/setup.sh libpcap libnftables ip tcpreplay portsentry-1
 	@.tools/deno bench -A --quiet bench/micro_bench.ts
 	@.tools/deno run -A --quiet bench/run.ts
 
@@ -70,6 +71,7 @@ completions:
 install:
 	@tools/setup.sh pandoc
 	@tools/stage.sh
+	@[ -n "$(DESTDIR)" ] || echo "For the service: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload"
 
 uninstall:
 	@tools/stage.sh --remove

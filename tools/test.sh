@@ -5,6 +5,7 @@
 #
 #   source     everything, with the program of the sources
 #   dist       all system tests, with dist/portsentry
+#   packages   the packages, installed into a Debian of their own
 #   dist-some  those of them that a build could break
 set -u
 cd "$(dirname "$0")/.."
@@ -37,6 +38,9 @@ dist() { # TEST…
 for name in "${@:-source}"; do
   case $name in
     source) suite .tools/deno task --quiet test ;;
+    packages)
+      NO_COLOR=1 PORTSENTRY_PACKAGES=yes suite .tools/deno test --quiet -A --no-prompt tests/packages
+      ;;
     dist) dist tests/system ;;
     dist-some) dist tests/system/start_test.ts tests/system/stealth_test.ts tests/system/daemon_test.ts ;;
     *) echo "there is no suite $name" >&2; exit 1 ;;

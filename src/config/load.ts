@@ -82,7 +82,7 @@ export function reason(error: unknown, file: string): string {
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
   if (error instanceof Deno.errors.NotCapable) {
-    return `this run lacks the Deno permission for it: allow ${file}`;
+    return `this run lacks the Deno permission for it: name ${file} in PORTSENTRY_FILES, and start anew`;
   }
   // The runtime appends the call and the path to the system's own words.
   return error instanceof Error
