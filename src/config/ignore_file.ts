@@ -22,8 +22,9 @@ export function parseIgnoreFile(text: string, file: string): ParsedIgnoreFile {
   const networks: Network[] = [];
   const atPorts: NetworkAtPorts[] = [];
   const faults: Fault[] = [];
-  text.split("\n").forEach((raw, index) => {
-    const entry = raw.replace(/#.*/, "").trim();
+  // A bare CR ends a line for many editors: what looks like a line must not be part of a comment.
+  text.split(/\r\n?|\n/).forEach((raw, index) => {
+    const entry = raw.replace(/#.*/s, "").trim();
     if (entry === "") return;
     const line = parseLine(entry);
     for (const message of line.faults) faults.push({ where: file, line: index + 1, message });

@@ -67,6 +67,10 @@ export function parseAddress(text: string): Uint8Array | undefined {
     return Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray());
   }
   if (!text.includes(":") || !ipaddr.IPv6.isValid(text)) return undefined;
+  // 192.0.2.010 is .8 to one program and .10 to the next (RFC 6943, section 3.1.1): alone it is
+  // refused, and so it is behind ::ffff:, where the library would take it.
+  const embedded = text.slice(text.lastIndexOf(":") + 1);
+  if (embedded.includes(".") && !ipaddr.IPv4.isValidFourPartDecimal(embedded)) return undefined;
   // The library takes ::192.0.2.1 for ::ffff:192.0.2.1; RFC 4291, section 2.5.5, tells them apart.
   const full = text.replace(/^::(?=\d+\.)/, "0:0:0:0:0:0:");
   return Uint8Array.from(ipaddr.IPv6.parse(full).toByteArray());

@@ -38,6 +38,12 @@ Deno.test("parseIgnoreFile() reads addresses, CIDRs, comments, blank lines and C
   }
 });
 
+Deno.test("parseIgnoreFile() ends a line, and a comment, at a bare CR, and at no other blank", () => {
+  const list = ignoreList("# us\r192.0.2.1\r# them\u2028too\r\r192.0.2.2");
+  assert.equal(list.size, 2);
+  assert.ok(has(list, "192.0.2.1") && has(list, "192.0.2.2"));
+});
+
 Deno.test("parseIgnoreFile() masks host bits off and takes no mask for one host", () => {
   const list = ignoreList("10.0.0.5/8\n192.0.2.7");
   assert.ok(has(list, "10.255.0.1"));
@@ -101,6 +107,7 @@ const FAULTS: [line: string, fault: RegExp][] = [
   ["192.0.2", /Cannot parse "192\.0\.2": write an IPv4 or IPv6 address or CIDR/],
   ["192.0.2.256", /Cannot parse/],
   ["0300.0.2.1", /Cannot parse/],
+  ["::ffff:192.0.2.010", /Cannot parse/],
   ["3221225985", /Cannot parse/],
   ["192.0.2.1/33", /the prefix after "\/" must be a number from 0 to 32/],
   ["192.0.2.1/", /the prefix after "\/" must be a number from 0 to 32/],
