@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { addCommands, type CommandRequest } from "./cli_commands.ts";
 import { StartError } from "./config/fault.ts";
 import { droppedOptions } from "./config/version1.ts";
+import { escapeControls } from "./text.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -125,11 +126,16 @@ function buildProgram(version: string): Command {
     .option("-c, --configfile <path>", "the configuration file", DEFAULT_CONFIG_FILE)
     .option("-D, --daemon", "run in the background and log to syslog")
     .option("-p, --pidfile <path>", `keep the process id here (with -D: ${DEFAULT_PID_FILE})`)
-    .addOption(new Option("--ready-fd <fd>").hideHelp())
+    .addOption(new Option("--ready-fd <fd>").argParser(descriptor).hideHelp())
     .option("-d, --debug", "say very much")
     .option("-v, --verbose", "say more")
     .version(`Portsentry ${version}`, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help");
+}
+
+function descriptor(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError("Write a descriptor's number.");
+  return Number(value);
 }
 
 function collect(value: string, before: string[]): string[] {
@@ -145,7 +151,7 @@ function collectOutput(value: string, before: LogOutput[]): LogOutput[] {
 
 /** Commander's message on one line, without its `error: `. */
 function faultText(error: CommanderError): string {
-  return error.message.replace(/^error: /, "").trim().replaceAll(/\s*\n\s*/g, " ");
+  return escapeControls(error.message.replace(/^error: /, "").trim().replaceAll(/\s*\n\s*/g, " "));
 }
 
 function toOptions(values: Record<string, unknown>): Options {
@@ -159,7 +165,7 @@ function toOptions(values: Record<string, unknown>): Options {
     configFile: values.configfile as string,
     daemon,
     pidFile: values.pidfile as string | undefined ?? (daemon ? DEFAULT_PID_FILE : undefined),
-    readyDescriptor: values.readyFd === undefined ? undefined : Number(values.readyFd),
+    readyDescriptor: values.readyFd as number | undefined,
     debug: values.debug === true,
     verbose: values.verbose === true,
     disableLocalCheck: values.disableLocalCheck === true,

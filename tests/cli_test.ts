@@ -87,6 +87,8 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   ],
   [["-D", "-audp"], /^portsentry: option '-audp' .* write a range such as UDP_PORTS="1-1023"/],
   [["-atcp", "-sudp"], /^portsentry: option '-atcp' .*\nportsentry: option '-sudp' /],
+  [["--ready-fd", "x"], /'--ready-fd <fd>' argument 'x' is invalid\. Write a descriptor's number/],
+  [["--\x1b[31m"], /^portsentry: unknown option '--\\x1b\[31m'$/],
   [["start"], /too many arguments.*start/],
 ];
 
