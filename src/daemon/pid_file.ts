@@ -26,7 +26,7 @@ export class PidFile {
     const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
     if (!await file.tryLock(true)) {
       file.close();
-      throw new AlreadyRunning(path, (await Deno.readTextFile(path)).trim());
+      throw new AlreadyRunning(path, processIdOf(await Deno.readTextFile(path)));
     }
     // Whoever held it may have removed it between the two calls: then this lock is on no file.
     if ((await file.stat()).ino !== await inodeOf(path)) {
@@ -47,6 +47,14 @@ export class PidFile {
     }
     this.file.close();
   }
+}
+
+/**
+ * The process id that a pidfile holds; empty when it is none. `-p` may name a file that others can
+ * write: whatever else is in it must not reach a terminal or a log.
+ */
+export function processIdOf(text: string): string {
+  return /^[1-9]\d{0,9}$/.exec(text.trim())?.[0] ?? "";
 }
 
 async function inodeOf(path: string): Promise<number | null> {

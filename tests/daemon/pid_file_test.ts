@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { AlreadyRunning, PidFile } from "../../src/daemon/pid_file.ts";
+
+const HELD: [name: string, text: string, told: string][] = [
+  ["the process that holds it", "4242\n", "another portsentry runs already (process 4242): "],
+  ["no number where there is none", "", "another portsentry runs already: "],
+  ["nothing else that is in it", "1) \x1b[2J\nall is well", "another portsentry runs already: "],
+];
+
+for (const [name, text, told] of HELD) {
+  Deno.test(`PidFile.take() tells ${name}`, async () => {
+    const path = Deno.makeTempFileSync();
+    Deno.writeTextFileSync(path, text);
+    using holder = Deno.openSync(path);
+    await holder.lock(true);
+    await assert.rejects(PidFile.take(path), (error) => {
+      assert.ok(error instanceof AlreadyRunning);
+      assert.equal(error.message, `${told}it holds ${path}`);
+      return true;
+    });
+    Deno.removeSync(path);
+  });
+}
