@@ -48,7 +48,9 @@ export class LocalSockets {
     const [remoteAddress, remotePort] = remote.split(":");
     const key = protocol << 16 | parseInt(port, 16);
     const socket = { local: address, remote: remoteAddress, remotePort: parseInt(remotePort, 16) };
-    this.#sockets.set(key, [...this.#sockets.get(key) ?? [], socket]);
+    const others = this.#sockets.get(key);
+    if (others) others.push(socket);
+    else this.#sockets.set(key, [socket]);
   }
 }
 

@@ -75,6 +75,16 @@ Deno.test("ListedServices finds a real listener in /proc/net", async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+Deno.test("LocalSockets reads 40,000 sockets of one port in less than a second", () => {
+  const lines = Array.from({ length: 40_000 }, (_, i) => {
+    const remote = `${i.toString(16).padStart(8, "0")}:${(1024 + i).toString(16)}`.toUpperCase();
+    return `${i}: 0100000A:01BB ${remote} 01 0 0\n`;
+  });
+  const start = performance.now();
+  new LocalSockets([{ protocol: Protocol.Udp, table: HEADER + lines.join("") }]);
+  assert.ok(performance.now() - start < 1000, `${performance.now() - start} ms`);
+});
+
 Deno.test("LocalSockets survives any table", () => {
   const cell = fc.constantFrom(
     "0:",
