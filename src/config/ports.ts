@@ -74,10 +74,10 @@ export class PortSet {
 
 function rangesOf(watched: Uint8Array): PortRange[] {
   const ranges: PortRange[] = [];
-  for (let port = 0; port < watched.length; port++) {
-    if (watched[port] === 0) continue;
-    if (port > 0 && watched[port - 1] === 1) ranges[ranges.length - 1].last = port;
-    else ranges.push({ first: port, last: port });
+  for (let first = watched.indexOf(1); first >= 0;) {
+    const end = watched.indexOf(0, first);
+    ranges.push({ first, last: (end < 0 ? watched.length : end) - 1 });
+    first = end < 0 ? -1 : watched.indexOf(1, end);
   }
   return ranges;
 }
