@@ -1,7 +1,7 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test test-dist test-packages ok build bench man completions install uninstall deb rpm \
+.PHONY: help run demo test test-dist test-packages ok fuzz build bench man completions install uninstall deb rpm \
   dist fmt clean
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make build  the program and Deno in one file: dist/portsentry (BUILD=compile|bundle)"
 	@echo "make test-dist  all system tests, against dist/portsentry"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
+	@echo "make fuzz   every parser against changed inputs (FUZZ_SECONDS=60, SEED=…, TARGET=…)"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
 	@echo "make man    the manual pages, into dist/man"
 	@echo "make completions  for bash, zsh and fish, into dist/completions"
@@ -23,7 +24,7 @@ help:
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
-TEST_TOOLS = libpcap libnftables ip nmap fail2ban-regex portsentry-1 pandoc mandoc man logrotate \
+TEST_TOOLS = libpcap libnftables ip nmap tcpdump fail2ban-regex portsentry-1 pandoc mandoc man logrotate \
   rsyslogd busybox libfaketime nft zsh fish systemd-analyze
 # What is needed to make packages and to look at them.
 PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap cpio
@@ -54,6 +55,10 @@ ok:
 build:
 	@tools/setup.sh
 	@tools/build.sh
+
+fuzz:
+	@tools/setup.sh
+	@.tools/deno run -A --quiet tests/fuzz/main.ts $(TARGET)
 
 bench:
 	@tools/setup.sh libpcap libnftables ip tcpreplay portsentry-1

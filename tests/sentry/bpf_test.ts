@@ -3,39 +3,7 @@ import fc from "fast-check";
 import { PortSet } from "../../src/config/ports.ts";
 import { assembledFilters } from "../../src/sentry/bpf.ts";
 import { ipv4, ipv6, tcp, udp } from "../frames.ts";
-
-/** A classic BPF machine (the kernel's Documentation/networking/filter.rst), as small as it goes. */
-function accepts(program: Uint8Array, packet: Uint8Array): boolean {
-  const view = new DataView(program.buffer);
-  const bytes = new DataView(packet.buffer, packet.byteOffset, packet.length);
-  let [a, x] = [0, 0];
-  for (let pc = 0; pc < program.length / 8; pc++) {
-    const code = view.getUint16(pc * 8, true);
-    const k = view.getUint32(pc * 8 + 4, true);
-    const jump = (condition: boolean) => pc += view.getUint8(pc * 8 + (condition ? 2 : 3));
-    try {
-      if (code === 0x20) a = bytes.getUint32(k);
-      else if (code === 0x28) a = bytes.getUint16(k);
-      else if (code === 0x30) a = bytes.getUint8(k);
-      else if (code === 0x48) a = bytes.getUint16(x + k);
-      else if (code === 0x50) a = bytes.getUint8(x + k);
-      else if (code === 0xb1) x = (bytes.getUint8(k) & 0xf) * 4;
-      else if (code === 0x01) x = k;
-      else if (code === 0x54) a = (a & k) >>> 0;
-      else if (code === 0x05) pc += k;
-      else if (code === 0x15) jump(a === k);
-      else if (code === 0x25) jump(a > k);
-      else if (code === 0x35) jump(a >= k);
-      else if (code === 0x45) jump((a & k) !== 0);
-      else if (code === 0x06) return k !== 0;
-      else assert.fail(`unknown instruction 0x${code.toString(16)}`);
-    } catch (error) {
-      if (error instanceof RangeError) return false; // a read past the end rejects the packet
-      throw error;
-    }
-  }
-  return assert.fail("the program has no end");
-}
+import { accepts } from "./bpf_machine.ts";
 
 const own = (...addresses: number[][]) =>
   addresses.map((bytes) => ({ address: Uint8Array.from(bytes), prefix: bytes.length * 8 }));

@@ -1,0 +1,20 @@
+/**
+ * Everything that is fuzzed. A new parser gets a line in one of the tables here: a name, what it reads
+ * and what must hold; its corpus is the folder of that name.
+ *
+ * @module
+ */
+import type { Target } from "./target.ts";
+import { TEXT_TARGETS } from "./targets/command_line.ts";
+import { CONFIG_TARGETS } from "./targets/config.ts";
+import { FILE_TARGETS } from "./targets/files.ts";
+import { FRAME_TARGETS } from "./targets/frames.ts";
+import { KERNEL_TARGETS } from "./targets/kernel.ts";
+
+export const TARGETS: readonly Target[] = [
+  ...FRAME_TARGETS,
+  ...CONFIG_TARGETS,
+  ...FILE_TARGETS,
+  ...TEXT_TARGETS,
+  ...KERNEL_TARGETS,
+];

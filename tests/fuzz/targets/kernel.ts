@@ -1,0 +1,131 @@
+/**
+ * What the kernel tells and what it is given: netlink answers, /proc/net, packet filters.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { linkAddressOf, linkOf } from "../../../ffi/netlink.ts";
+import { HEADER_BYTES, walkMessages } from "../../../ffi/netlink_message.ts";
+import { answerOf, readDump } from "../../../ffi/sock_diag.ts";
+import { type PortRange, PortSet } from "../../../src/config/ports.ts";
+import { decode, LinkType } from "../../../src/packet/decode.ts";
+import { Packet, Protocol, TcpFlag } from "../../../src/packet/packet.ts";
+import { assembledFilters } from "../../../src/sentry/bpf.ts";
+import type { OwnNetwork } from "../../../src/sentry/interfaces.ts";
+import { LocalSockets } from "../../../src/sentry/local_sockets.ts";
+import { accepts, assertLoadable } from "../../sentry/bpf_machine.ts";
+import { bytesTarget, type Target, textTarget } from "../target.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+function readsRoutes(input: Bytes, length: number): string {
+  const told: unknown[] = [];
+  const view = new DataView(input.buffer);
+  const good = walkMessages(view, length, (start, end, type) => {
+    assert.ok(start + HEADER_BYTES <= end && end <= length);
+    const body = new DataView(input.buffer, start + HEADER_BYTES, end - start - HEADER_BYTES);
+    const link = linkOf(body);
+    const address = linkAddressOf(body);
+    if (address) {
+      assert.ok(address.address.length === 4 || address.address.length === 16);
+      assert.ok(address.prefix <= address.address.length * 8);
+    }
+    told.push([type, link, address && { ...address, address: address.address.toHex() }]);
+  });
+  return JSON.stringify([good, told]);
+}
+
+function readsSocketDiagnosis(input: Bytes, length: number): string {
+  const view = new DataView(input.buffer);
+  const ports: number[] = [];
+  const end = readDump(view, length, (port) => {
+    assert.ok(port >= 0 && port <= 65_535);
+    ports.push(port);
+  });
+  return JSON.stringify([end, ports, answerOf(view, length)]);
+}
+
+/** A line of /proc/net/tcp, udp and so on: addresses, ports and the state. */
+const TABLE_LINE = /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:0000 0A(?: |$)/;
+
+function readsSocketTable(text: string): string {
+  const taken: boolean[] = [];
+  for (const protocol of [Protocol.Tcp, Protocol.Udp]) {
+    const sockets = new LocalSockets([{ protocol, table: text }]);
+    for (const line of text.split("\n").slice(1)) {
+      const packet = new Packet();
+      packet.protocol = protocol;
+      const [, address, port] = TABLE_LINE.exec(line) ?? [];
+      packet.destinationPort = parseInt(port ?? "50", 16);
+      if (address !== undefined) {
+        packet.version = address.length === 8 ? 4 : 6;
+        // Words of four bytes, each as a number of this little-endian machine.
+        packet.destination.set(Uint8Array.fromHex(address).map((_, i, all) => all[i ^ 3]));
+        assert.equal(sockets.takes(packet), true, line);
+      }
+      taken.push(sockets.takes(packet));
+    }
+  }
+  return JSON.stringify(taken);
+}
+
+/**
+ * Own addresses, ports and an IP packet, out of any bytes: how many IPv4 and IPv6 addresses, TCP and
+ * UDP port ranges; then those, each address with its prefix; the packet is the rest.
+ */
+function readCase(input: Bytes) {
+  let at = 0;
+  const byte = () => input[at++] ?? 0;
+  const number = () => byte() << 8 | byte();
+  const [four, six, tcp, udp] = [byte() % 4, byte() % 4, byte() % 8, byte() % 8];
+  const own: OwnNetwork[] = [];
+  for (let i = 0; i < four + six; i++) {
+    const size = i < four ? 4 : 16;
+    const prefix = byte() % (size * 8 + 1);
+    own.push({ prefix, address: Uint8Array.from({ length: size }, byte) });
+  }
+  const ranges = (count: number) =>
+    new PortSet(Array.from({ length: count }, (): PortRange => {
+      const [a, b] = [number() || 1, number() || 1];
+      return { first: Math.min(a, b), last: Math.max(a, b) };
+    }));
+  return { own, tcpPorts: ranges(tcp), udpPorts: ranges(udp), frame: input.slice(at) };
+}
+
+function holds({ address, prefix }: OwnNetwork, size: number, other: Uint8Array): boolean {
+  if (address.length !== size) return false;
+  for (let bit = 0; bit < prefix; bit++) {
+    if (((address[bit >> 3] ^ other[bit >> 3]) & 0x80 >> (bit & 7)) !== 0) return false;
+  }
+  return true;
+}
+
+/** The kernel's filters may let more pass than is a probe, but nothing less. */
+function filters(input: Bytes, length: number): string {
+  const { own, tcpPorts, udpPorts, frame } = readCase(input.slice(0, length));
+  const { headers, extensions } = assembledFilters(own, tcpPorts, udpPorts);
+  assertLoadable(headers);
+  assertLoadable(extensions);
+  const passes = accepts(headers, frame) || accepts(extensions, frame);
+  const packet = new Packet();
+  const probe = decode(frame, frame.length, LinkType.Raw, packet) &&
+    (packet.protocol === Protocol.Udp
+      ? udpPorts.has(packet.destinationPort)
+      : tcpPorts.has(packet.destinationPort) &&
+        (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) === 0) &&
+    own.some((one) => holds(one, packet.version === 4 ? 4 : 16, packet.destination));
+  if (probe) assert.ok(passes, "the filters reject a probe");
+  return `${headers.toHex()} ${extensions.toHex()} ${passes}`;
+}
+
+const PIECES = ["02000000", "03000000", "10000000", "14000000", "08000100c0000201"]
+  .map((hex) => Uint8Array.fromHex(hex));
+
+export const KERNEL_TARGETS: Target[] = [
+  bytesTarget("netlink", readsRoutes, { dictionary: PIECES }),
+  bytesTarget("sock-diag", readsSocketDiagnosis, { dictionary: PIECES }),
+  textTarget("proc-net", readsSocketTable, {
+    dictionary: ["0A", "00000000", "0100007F:0016", ":", " ", "\n", "0000000000000000FFFF0000"],
+  }),
+  bytesTarget("bpf", filters),
+];
