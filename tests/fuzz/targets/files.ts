@@ -47,7 +47,7 @@ function assertLine(entry: string): void {
   const bytes = bytesOf(host);
   const mapped = family === 6 && prefix >= 96 && MAPPED.every((byte, i) => bytes[i] === byte);
   const holds = (address: number[]) =>
-    ignore.has(mapped || family === 4 ? 4 : 6, Uint8Array.from(address.slice(mapped ? 12 : 0)));
+    ignore.hasHost(mapped || family === 4 ? 4 : 6, Uint8Array.from(address.slice(mapped ? 12 : 0)));
   assert.ok(holds(bytes), `${entry} is not in its own list`);
   if (prefix === (mapped ? 96 : 0)) return;
   bytes[prefix - 1 >> 3] ^= 0x80 >> (prefix - 1 & 7);
@@ -66,8 +66,7 @@ function readsIgnoreFile(text: string): string {
     assert.ok(parsed.faults.length >= bad.length);
     return JSON.stringify(parsed.faults);
   }
-  assert.equal(parsed.ignore.size, entries.length);
-  return `${parsed.ignore.size} networks`;
+  return `${entries.length} lines`;
 }
 
 function readsBlockedFile(input: Uint8Array<ArrayBuffer>, length: number): string {

@@ -4,12 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { linkAddressOf, linkOf } from "../../../ffi/netlink.ts";
-import { HEADER_BYTES, walkMessages } from "../../../ffi/netlink_message.ts";
-import { answerOf, readDump } from "../../../ffi/sock_diag.ts";
+import { attributes, errorOf, HEADER_BYTES, walkMessages } from "../../../ffi/netlink_message.ts";
+import { gatewaysOf, isDefault } from "../../../ffi/routes.ts";
 import { type PortRange, PortSet } from "../../../src/config/ports.ts";
 import { decode, LinkType } from "../../../src/packet/decode.ts";
 import { Packet, Protocol, TcpFlag } from "../../../src/packet/packet.ts";
+import { parseNameServers } from "../../../src/response/name_servers.ts";
+import { parseTcpCounters } from "../../../src/response/tcp_counters.ts";
+import { parseTcpTable } from "../../../src/response/tcp_tables.ts";
 import { assembledFilters } from "../../../src/sentry/bpf.ts";
 import type { OwnNetwork } from "../../../src/sentry/interfaces.ts";
 import { LocalSockets } from "../../../src/sentry/local_sockets.ts";
@@ -18,31 +20,40 @@ import { bytesTarget, type Target, textTarget } from "../target.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-function readsRoutes(input: Bytes, length: number): string {
+function readsNetlink(input: Bytes, length: number): string {
   const told: unknown[] = [];
   const view = new DataView(input.buffer);
   const good = walkMessages(view, length, (start, end, type) => {
     assert.ok(start + HEADER_BYTES <= end && end <= length);
     const body = new DataView(input.buffer, start + HEADER_BYTES, end - start - HEADER_BYTES);
-    const link = linkOf(body);
-    const address = linkAddressOf(body);
-    if (address) {
-      assert.ok(address.address.length === 4 || address.address.length === 16);
-      assert.ok(address.prefix <= address.address.length * 8);
+    for (const value of attributes(body, 0).values()) {
+      assert.ok(value.byteOffset + value.length <= end);
     }
-    told.push([type, link, address && { ...address, address: address.address.toHex() }]);
+    const gateways = gatewaysOf(body);
+    for (const { length } of gateways) assert.ok(length === 4 || length === 16);
+    told.push([
+      type,
+      errorOf(view, start, end),
+      isDefault(body),
+      gateways.map((one) => one.toHex()),
+    ]);
   });
   return JSON.stringify([good, told]);
 }
 
-function readsSocketDiagnosis(input: Bytes, length: number): string {
-  const view = new DataView(input.buffer);
-  const ports: number[] = [];
-  const end = readDump(view, length, (port) => {
-    assert.ok(port >= 0 && port <= 65_535);
-    ports.push(port);
-  });
-  return JSON.stringify([end, ports, answerOf(view, length)]);
+function readsTcpTable(text: string): string {
+  const sockets = parseTcpTable(text);
+  for (const { localPort, peer } of sockets) {
+    assert.ok(localPort >= 0 && localPort <= 65_535);
+    assert.equal(peer.length, 16);
+  }
+  return JSON.stringify([sockets.length, parseTcpCounters(text)]);
+}
+
+function readsNameServers(text: string): string {
+  const servers = parseNameServers(text);
+  for (const { length } of servers) assert.ok(length === 4 || length === 16);
+  return servers.map((one) => one.toHex()).join(" ");
 }
 
 /** A line of /proc/net/tcp, udp and so on: addresses, ports and the state. */
@@ -122,8 +133,34 @@ const PIECES = ["02000000", "03000000", "10000000", "14000000", "08000100c000020
   .map((hex) => Uint8Array.fromHex(hex));
 
 export const KERNEL_TARGETS: Target[] = [
-  bytesTarget("netlink", readsRoutes, { dictionary: PIECES }),
-  bytesTarget("sock-diag", readsSocketDiagnosis, { dictionary: PIECES }),
+  bytesTarget("netlink", readsNetlink, { dictionary: PIECES }),
+  textTarget("tcp-table", readsTcpTable, {
+    dictionary: [
+      "0A",
+      "01",
+      "00000000",
+      "0100007F:0016",
+      ":",
+      " ",
+      "\n",
+      "0000000000000000FFFF0000",
+    ],
+    seeds: [
+      [
+        "listening",
+        "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 0 0 1 1 0\n",
+      ],
+      [
+        "connected",
+        "   1: 0100007F:0016 0900007F:D431 01 00000000:00000000 00:00000000 0 0 1 1 0\n",
+      ],
+      ["counters", "\nTcp: PassiveOpens CurrEstab\nTcp: 12 3\n"],
+    ],
+  }),
+  textTarget("name-servers", readsNameServers, {
+    dictionary: ["nameserver ", "\n", "#", ";", "%eth0", "::1"],
+    seeds: [["both families", "nameserver 192.0.2.53\nnameserver fe80::1%eth0 # here\nsearch a\n"]],
+  }),
   textTarget("proc-net", readsSocketTable, {
     dictionary: ["0A", "00000000", "0100007F:0016", ":", " ", "\n", "0000000000000000FFFF0000"],
   }),
