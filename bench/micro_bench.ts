@@ -10,6 +10,7 @@ import { Detector } from "../src/detector/detector.ts";
 import { SourceTable } from "../src/detector/source_table.ts";
 import { Verdict } from "../src/detector/verdict.ts";
 import { scanEvent } from "../src/event/scan_event.ts";
+import { JsonLines } from "../src/log/event_json.ts";
 import { EventLog } from "../src/log/event_log.ts";
 import { LineOutput } from "../src/log/line_output.ts";
 import { decode, LinkType } from "../src/packet/decode.ts";
@@ -88,11 +89,14 @@ Deno.bench("judge, and count the ports of a new source each within a window", ()
 });
 
 const nowhere = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };
-const log = new EventLog([new LineOutput("nowhere", nowhere)]);
-Deno.bench("make 1,000 events' lines and put them into the batch", async () => {
-  for (let i = 0; i < 1000; i++) {
-    const event = scanEvent(packet, Verdict.LogOnly, "stealth");
-    log.tell(event, event.source, event.flags);
-  }
-  await Promise.resolve();
-});
+const json = new JsonLines("0.0.0");
+for (const format of ["classic", "json"] as const) {
+  const log = new EventLog([new LineOutput("nowhere", nowhere)], format, json);
+  Deno.bench(`make 1,000 events' ${format} lines and put them into the batch`, async () => {
+    for (let i = 0; i < 1000; i++) {
+      const event = scanEvent(packet, Verdict.LogOnly, "stealth");
+      log.tell(event, event.source, event.flags);
+    }
+    await Promise.resolve();
+  });
+}

@@ -19,6 +19,8 @@ export interface Options {
   interfaces: string[];
   /** `-l`: where the log goes, each place once. */
   logOutputs: LogOutput[];
+  /** `--log-format`: how events and messages are written there. */
+  logFormat: "classic" | "json";
   /** `-c` */
   configFile: string;
   /** `-D` */
@@ -123,6 +125,10 @@ function buildProgram(version: string): Command {
       new Option("-l, --logoutput <output>", "where the log goes, may be repeated")
         .choices(["stdout", "syslog"]).argParser(collectOutput).default([], "stdout"),
     )
+    .addOption(
+      new Option("--log-format <format>", "classic lines, or one JSON object a line")
+        .choices(["classic", "json"]).default("classic"),
+    )
     .option("-c, --configfile <path>", "the configuration file", DEFAULT_CONFIG_FILE)
     .option("-D, --daemon", "run in the background and log to syslog")
     .option("-p, --pidfile <path>", `keep the process id here (with -D: ${DEFAULT_PID_FILE})`)
@@ -162,6 +168,7 @@ function toOptions(values: Record<string, unknown>): Options {
     method: values.method as Options["method"],
     interfaces: values.interface as string[],
     logOutputs: daemon ? ["syslog"] : logOutputs.length > 0 ? logOutputs : ["stdout"],
+    logFormat: values.logFormat as Options["logFormat"],
     configFile: values.configfile as string,
     daemon,
     pidFile: values.pidfile as string | undefined ?? (daemon ? DEFAULT_PID_FILE : undefined),

@@ -78,11 +78,11 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.guard !== stay.guard) resources.guard?.close();
 }
 
-function openHistory({ historyFile }: Config): History | undefined {
+function openHistory({ historyFile, historyFormat }: Config): History | undefined {
   if (historyFile === undefined) return undefined;
   try {
     refuseFifo(historyFile);
-    return new History(historyFile);
+    return new History(historyFile, historyFormat);
   } catch (error) {
     throw fileFault(historyFile, "Cannot write the history file: ", error);
   }

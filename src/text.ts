@@ -13,6 +13,17 @@ export function escapeControls(text: string): string {
   });
 }
 
+/**
+ * `text` as a JSON string, in quotes. Besides what has to be, everything is escaped that a terminal
+ * obeys or that somebody takes for an end of line.
+ */
+export function jsonString(text: string): string {
+  return JSON.stringify(text).replaceAll(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** `text` as it may stand in a message: quoted, cut at 80 units, control characters escaped. */
 export function quote(text: string): string {
   return `"${escapeControls(text.length > 80 ? text.slice(0, 79) + "…" : text)}"`;

@@ -21,6 +21,7 @@ import {
   RESPONSE_CLOSE_MS,
   SOURCE_TABLE_ENTRIES,
 } from "./limits.ts";
+import { JsonLines } from "./log/event_json.ts";
 import { EventLog } from "./log/event_log.ts";
 import type { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
@@ -96,8 +97,13 @@ export class Watch {
       new StreamOutput(toStdout ? stdout : undefined, stderr),
       ...(toSyslog ? [syslog] : []),
     ];
-    const log = this.#log = new Logger({ ...options, outputs });
-    this.#eventLog = new EventLog(outputs);
+    const json = new JsonLines(version);
+    const log = this.#log = new Logger({
+      ...options,
+      outputs,
+      json: options.logFormat === "json" ? json : undefined,
+    });
+    this.#eventLog = new EventLog(outputs, options.logFormat, json);
     this.#responder = new Responder({
       config,
       blocked: undefined,

@@ -1,9 +1,17 @@
 /** The manual pages: what they must hold, and that what they show is right. */
 import assert from "node:assert/strict";
+import manifest from "../deno.json" with { type: "json" };
 import { parseArguments } from "../src/cli.ts";
 import { parseConfigFile } from "../src/config/config_file.ts";
 import { parseIgnoreFile } from "../src/config/ignore_file.ts";
 import { KEYS } from "../src/config/keys.ts";
+import { Verdict } from "../src/detector/verdict.ts";
+import { scanEvent } from "../src/event/scan_event.ts";
+import { JsonLines } from "../src/log/event_json.ts";
+import { decode, LinkType } from "../src/packet/decode.ts";
+import { Packet } from "../src/packet/packet.ts";
+import { ipv4, tcp } from "./frames.ts";
+import { validLine } from "./log/events_schema.ts";
 import { eventLine } from "./system/program.ts";
 
 function read(name: string): string {
@@ -40,12 +48,27 @@ Deno.test("portsentry(8) gives examples that the command line takes", () => {
     .filter((line) => line.startsWith("portsentry"));
   assert.ok(commands.length >= 3);
   for (const command of commands) {
-    assert.ok("options" in parseArguments(command.split(" ").slice(1), "0.0.0"), command);
+    const [first] = command.split(" | ");
+    assert.ok("options" in parseArguments(first.split(" ").slice(1), "0.0.0"), command);
   }
 });
 
 Deno.test("portsentry(8) shows the event line as it is", () => {
   assert.ok(PROGRAM.includes(` ${eventLine({ source: "192.0.2.9", port: 23 })}\n`));
+});
+
+Deno.test("portsentry(8) shows an event in JSON as it is", () => {
+  const shown = examples(PROGRAM).find((text) => text.includes('"@timestamp"'));
+  assert.ok(shown);
+  const packet = new Packet();
+  const frame = ipv4(tcp({ port: 23 }));
+  assert.ok(decode(frame, frame.length, LinkType.Raw, packet));
+  packet.timeMs = Date.UTC(2026, 10, 22, 18, 21, 14, 160);
+  const event = scanEvent(packet, Verdict.LogOnly, "stealth");
+  const line = new JsonLines(manifest.version).event(event, event.source, event.flags);
+  validLine(line);
+  // The order of the fields included.
+  assert.equal(JSON.stringify(JSON.parse(shown)), line);
 });
 
 Deno.test("portsentry.conf(8) tells of every key", () => {

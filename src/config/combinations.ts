@@ -91,6 +91,9 @@ export function* withoutEffect({ config, isSet, unread }: Keys): Iterable<Remark
     key,
     message: `${key} has no effect ${why}`,
   });
+  if (isSet("HISTORY_FORMAT") && !isSet("HISTORY_FILE")) {
+    yield ineffective("HISTORY_FORMAT", "without HISTORY_FILE");
+  }
   for (const key of OF_FIREWALL.filter(isSet)) {
     if (!isSet("FIREWALL")) yield ineffective(key, "without FIREWALL");
     else if (config.blockTimeS === 0 && ["BLOCK_TIME_GROWTH", "BLOCK_TIME_MAX"].includes(key)) {

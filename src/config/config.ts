@@ -21,6 +21,8 @@ export interface Config {
   ignoreFile?: string;
   /** HISTORY_FILE: every event is appended here. */
   historyFile?: string;
+  /** HISTORY_FORMAT: how events are written there. */
+  historyFormat: "classic" | "json";
   /** BLOCKED_FILE: hosts already blocked. */
   blockedFile?: string;
   /** RESOLVE_HOST: put the reverse-DNS name into the event. */
@@ -75,6 +77,7 @@ export function defaultConfig(file: string): Config {
     file,
     tcpPorts: new PortSet([]),
     udpPorts: new PortSet([]),
+    historyFormat: "classic",
     resolveHost: false,
     blockTcp: BlockMode.LogOnly,
     blockUdp: BlockMode.LogOnly,

@@ -27,6 +27,10 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["UDP_PORTS", ports((config, set) => config.udpPorts = set)],
   ["IGNORE_FILE", path((config, file) => config.ignoreFile = file)],
   ["HISTORY_FILE", path((config, file) => config.historyFile = file)],
+  [
+    "HISTORY_FORMAT",
+    choice(["classic", "json"], (config, format) => config.historyFormat = format),
+  ],
   ["BLOCKED_FILE", path((config, file) => config.blockedFile = file)],
   ["RESOLVE_HOST", digit(1, (config, value) => config.resolveHost = value === 1)],
   ["BLOCK_TCP", digit(2, (config, value) => config.blockTcp = value as BlockMode)],
@@ -117,6 +121,20 @@ function digit(most: number, set: (config: Config, value: number) => void): Read
       return [`Cannot use ${quote(value)}: write ${choices}`];
     }
     set(config, Number(value));
+    return [];
+  };
+}
+
+function choice<T extends string>(
+  choices: readonly T[],
+  set: (config: Config, value: T) => void,
+): ReadValue {
+  return (value, config) => {
+    const chosen = choices.find((one) => one === value);
+    if (chosen === undefined) {
+      return [`Cannot use ${quote(value)}: write ${choices.map(quote).join(" or ")}`];
+    }
+    set(config, chosen);
     return [];
   };
 }

@@ -32,6 +32,9 @@ export interface ScanEvent {
   /** Destination address as text. */
   readonly destination: string;
   readonly protocol: "TCP" | "UDP";
+  /** The port that the packet came from. */
+  readonly sourcePort: number;
+  /** The port that it went to. */
   readonly port: number;
   /** Such as `TCP SYN/Normal scan`. */
   readonly type: string;
@@ -73,6 +76,7 @@ export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEve
     source: formatAddress(packet.version, packet.source),
     destination: destinationOf(packet),
     protocol: packet.protocol === Protocol.Tcp ? "TCP" : "UDP",
+    sourcePort: packet.sourcePort,
     port: packet.destinationPort,
     type: typeOf(packet, mode),
     ipOptions: IP_OPTIONS[packet.ipOptions],

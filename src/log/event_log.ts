@@ -4,12 +4,16 @@
  * @module
  */
 import type { EventFlags, ScanEvent } from "../event/scan_event.ts";
+import type { JsonLines } from "./event_json.ts";
 import { formatEvent } from "./event_line.ts";
 import type { History } from "./history.ts";
 import { formatLocalTime } from "./local_time.ts";
-import type { LogOutput } from "./log_output.ts";
+import type { LogFormat, LogOutput } from "./log_output.ts";
 
-const LINE_BYTES = 4096; // a host's name has 1025 characters at most, the rest of the line 300
+// A host's name has 1025 characters at most, of which JSON may make six times as many; the rest of
+// the line has 800.
+const LINE_BYTES = 8192;
+const NEWLINE = 0x0a;
 const encoder = new TextEncoder();
 
 /** Tells events to the log's outputs and the history file. */
@@ -18,18 +22,48 @@ export class EventLog {
   /** The history file; undefined without HISTORY_FILE. It changes when the configuration does. */
   history: History | undefined;
 
-  constructor(readonly outputs: readonly LogOutput[]) {}
+  /** @param format of the lines for `outputs`; the history file has its own */
+  constructor(
+    readonly outputs: readonly LogOutput[],
+    readonly format: LogFormat,
+    readonly json: JsonLines,
+  ) {}
 
   /** Tells an event with its host's name, or address, and what came of it. */
   tell(event: ScanEvent, host: string, flags: EventFlags): void {
+    const { format, history } = this;
+    if (format === "classic" || history?.format === "classic") {
+      this.#tellClassic(event, host, flags);
+    }
+    if (format === "json" || history?.format === "json") this.#tellJson(event, host, flags);
+  }
+
+  #tellClassic(event: ScanEvent, host: string, flags: EventFlags): void {
     const time = formatLocalTime(event.timeMs);
     const line = formatEvent(event, host, flags);
     const { written } = encoder.encodeInto(`${time} ${line}\n`, this.#line);
+    this.#write("classic", () => line, time.length + 1, written);
+  }
+
+  #tellJson(event: ScanEvent, host: string, flags: EventFlags): void {
+    const length = this.json.writeEvent(event, host, flags, this.#line);
+    this.#line[length] = NEWLINE;
+    this.#write("json", () => this.json.event(event, host, flags), 0, length + 1);
+  }
+
+  /**
+   * Writes the line that is ready to all who want its format.
+   *
+   * @param line makes the outputs' line, for those that take no bytes
+   * @param start where it starts for the outputs; the history file gets what is before that, too
+   */
+  #write(format: LogFormat, line: () => string, start: number, end: number): void {
     // The history first: it is what stays.
-    this.history?.output.append(this.#line, 0, written);
+    if (this.history?.format === format) this.history.output.append(this.#line, 0, end);
+    if (this.format !== format) return;
     for (const output of this.outputs) {
-      if (output.append) output.append(this.#line, time.length + 1, written);
-      else output.line(line, "notice");
+      if (output.append) output.append(this.#line, start, end);
+      else output.line(line(), "notice");
     }
   }
 }

@@ -1,10 +1,11 @@
 /**
- * The history file: every event, behind a local time, appended and never truncated.
+ * The history file: every event, behind a local time or as JSON, appended and never truncated.
  *
  * @module
  */
 import { openForAppend } from "./append_file.ts";
 import { LineOutput } from "./line_output.ts";
+import type { LogFormat } from "./log_output.ts";
 
 const NEWLINE = 0x0a;
 
@@ -18,7 +19,7 @@ export class History {
    *
    * @throws {Error} of the file system, when that cannot be done
    */
-  constructor(path: string) {
+  constructor(path: string, readonly format: LogFormat = "classic") {
     this.#file = openForAppend(path, 0o640);
     this.output = new LineOutput(path, this.#file);
     // A full disk or a crash has cut the last line short: the next event is to have its own.

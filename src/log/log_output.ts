@@ -7,6 +7,9 @@
 /** How much a line matters. `verbose` is what `-v` adds, `debug` what `-d` adds. */
 export type Level = "error" | "notice" | "verbose" | "debug";
 
+/** How events and messages are written: as portsentry's lines, or as JSON. */
+export type LogFormat = "classic" | "json";
+
 /** How an output stands. */
 export interface OutputState {
   /** Lines lost since the program started. */

@@ -5,6 +5,7 @@
  */
 import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import { escapeControls } from "../text.ts";
+import type { JsonLines } from "./event_json.ts";
 import type { Level, LogOutput } from "./log_output.ts";
 
 /** Which lines are told, and where. */
@@ -14,6 +15,8 @@ export interface LoggerOptions {
   /** `-d` */
   debug: boolean;
   outputs: readonly LogOutput[];
+  /** Makes the lines; undefined for plain text. */
+  json?: JsonLines | undefined;
 }
 
 const LEVELS: Record<LogLevel, Level> = {
@@ -29,16 +32,18 @@ const LEVELS: Record<LogLevel, Level> = {
 export class Logger {
   readonly #logger = getLogger(["portsentry"]);
   readonly #outputs: readonly LogOutput[];
+  readonly #json: JsonLines | undefined;
   /** Whether {@link debug} lines are wanted: ask before building a costly one. */
   readonly debugging: boolean;
   /** The same for {@link verbose} lines. */
   readonly detailed: boolean;
 
   /** Sets LogTape up for the process. */
-  constructor({ outputs, debug, verbose }: LoggerOptions) {
+  constructor({ outputs, debug, verbose, json }: LoggerOptions) {
     this.debugging = debug;
     this.detailed = verbose;
     this.#outputs = outputs;
+    this.#json = json;
     configureSync({
       reset: true,
       sinks: { lines: (record) => this.#write(record) },
@@ -71,8 +76,10 @@ export class Logger {
 
   #write(record: LogRecord): void {
     const level = LEVELS[record.level];
+    const message = record.message.join("");
     const prefix = level === "debug" ? "debug: " : "";
-    const text = prefix + escapeControls(record.message.join(""));
+    const text = this.#json?.message(message, level, record.timestamp) ??
+      prefix + escapeControls(message);
     for (const output of this.#outputs) output.line(text, level);
   }
 }

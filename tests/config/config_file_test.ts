@@ -23,6 +23,7 @@ TCP_PORTS="1,7,20-25"
 UDP_PORTS="9,161-162"
 IGNORE_FILE="/etc/portsentry/portsentry.ignore"
 HISTORY_FILE="/var/log/portsentry.log"
+HISTORY_FORMAT="json"
 BLOCKED_FILE="/var/lib/portsentry/blocked"
 RESOLVE_HOST="1"
 BLOCK_TCP="1"
@@ -55,6 +56,7 @@ PORT_BANNER="Go away"
     udpPorts: 0,
     ignoreFile: "/etc/portsentry/portsentry.ignore",
     historyFile: "/var/log/portsentry.log",
+    historyFormat: "json",
     blockedFile: "/var/lib/portsentry/blocked",
     resolveHost: true,
     blockTcp: 1,
@@ -87,6 +89,7 @@ Deno.test("parseConfigFile() has log-only defaults", () => {
   assert.equal(read.blockTcp, 0);
   assert.equal(read.blockUdp, 0);
   assert.equal(read.scanTrigger, 0);
+  assert.equal(read.historyFormat, "classic");
   assert.equal(read.resolveHost, false);
   assert.equal(read.killRunCmdFirst, false);
   assert.equal(read.firewall, undefined);
@@ -173,6 +176,7 @@ const DOUBTFUL: [line: string, warning: RegExp][] = [
   ],
   ['KILL_ROUTE="/sbin/ipchains -s $TARGET$"', /^c:2: KILL_ROUTE: ipchains is gone from Linux: /],
   ['KILL_HOSTS_DENY="ALL: $TARGET$: twist echo \\%h"', /^c:2: KILL_HOSTS_DENY: .* write "%"/],
+  ['HISTORY_FORMAT="json"', /^c:2: HISTORY_FORMAT has no effect without HISTORY_FILE$/],
   ['FIREWALL_KEEP="1"', /^c:2: FIREWALL_KEEP has no effect without FIREWALL$/],
   ['BLOCK_TIME="1h"', /^c:2: BLOCK_TIME has no effect without FIREWALL$/],
   ['BLOCK_TIME_GROWTH="2"', /^c:2: BLOCK_TIME_GROWTH has no effect without FIREWALL$/],
@@ -242,6 +246,7 @@ const FAULTS: [text: string, fault: RegExp][] = [
   ['KILL_RUN_CMD_FIRST=""', /:2: KILL_RUN_CMD_FIRST: Cannot use ""/],
   ['SCAN_TRIGGER="-1"', /:2: SCAN_TRIGGER: Cannot use "-1": write a number from 0 to/],
   ['SCAN_TRIGGER="1.5"', /:2: SCAN_TRIGGER: Cannot use "1\.5"/],
+  ['HISTORY_FORMAT="xml"', /:2: HISTORY_FORMAT: Cannot use "xml": write "classic" or "json"$/],
   ['HISTORY_FILE=""', /:2: HISTORY_FILE: The path is empty/],
   [
     'KILL_ROUTE="/sbin/route"',

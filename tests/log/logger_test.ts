@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { JsonLines } from "../../src/log/event_json.ts";
 import { LineOutput } from "../../src/log/line_output.ts";
 import { Logger } from "../../src/log/logger.ts";
 import { StreamOutput } from "../../src/log/stream_output.ts";
+import { validLine } from "./events_schema.ts";
 
 class Memory {
   text = "";
@@ -11,7 +13,9 @@ class Memory {
   }
 }
 
-async function say(levels: { verbose: boolean; debug: boolean }): Promise<[string, string]> {
+async function say(
+  levels: { verbose: boolean; debug: boolean; json?: JsonLines },
+): Promise<[string, string]> {
   const [out, err] = [new Memory(), new Memory()];
   const output = new LineOutput("stdout", out);
   const errors = new LineOutput("stderr", err);
@@ -33,4 +37,18 @@ Deno.test("Logger says notices on one output and errors on the other, a line eac
 Deno.test("Logger adds details with -v and traces with -d", async () => {
   const [out] = await say({ verbose: true, debug: true });
   assert.equal(out, "a notice with {braces}\na detail\ndebug: a trace\n");
+});
+
+Deno.test("Logger says the same in JSON, each with its level", async () => {
+  const texts = await say({ verbose: true, debug: true, json: new JsonLines("1.2.3") });
+  const lines = texts.join("").trimEnd().split("\n").map(validLine);
+  assert.deepEqual(lines.map(({ log, message }) => [log.level, message]), [
+    ["notice", "a notice with {braces}"],
+    ["info", "a detail"],
+    ["debug", "a trace"],
+    ["error", "an error\nwith a second line"],
+  ]);
+  for (const line of lines) {
+    assert.ok(Math.abs(Date.parse(line["@timestamp"]) - Date.now()) < 60_000);
+  }
 });
