@@ -1,7 +1,7 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test test-dist test-packages ok fuzz build bench man completions install uninstall deb rpm \
+.PHONY: help run demo test test-dist test-packages test-extra ok fuzz build bench man completions install uninstall deb rpm \
   dist fmt clean
 
 help:
@@ -10,6 +10,7 @@ help:
 	@echo "make test   the whole test suite"
 	@echo "make build  the program and Deno in one file: dist/portsentry (BUILD=compile|bundle)"
 	@echo "make test-dist  all system tests, against dist/portsentry"
+	@echo "make test-extra  what needs large tools: promtool (100 MB unpacked)"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make fuzz   every parser against changed inputs (FUZZ_SECONDS=60, SEED=…, TARGET=…)"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
@@ -47,6 +48,10 @@ test:
 test-dist: build
 	@tools/setup.sh $(TEST_TOOLS)
 	@tools/test.sh dist
+
+test-extra:
+	@tools/setup.sh promtool
+	@NO_COLOR=1 .tools/deno test --quiet -A --no-prompt tests/extra/*.ts
 
 ok:
 	@tools/setup.sh $(TEST_TOOLS)

@@ -6,6 +6,7 @@
 import type { CommandResult } from "./commands.ts";
 import { BlockMode, type Config } from "./config/config.ts";
 import { formatDuration } from "./config/duration.ts";
+import { formatEndpoint } from "./config/endpoint.ts";
 import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
 import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
@@ -56,8 +57,9 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     blocked_file: config.blockedFile ?? "none",
     state_file: config.stateFile ?? (config.firewall ? DEFAULT_STATE_FILE : "none"),
     control_socket: config.controlSocket ?? DEFAULT_CONTROL_SOCKET,
+    metrics: config.metrics ? `http://${formatEndpoint(config.metrics)}/metrics` : "none",
     permissions: lacking.length === 0
-      ? "all that these responses need"
+      ? "all that it needs"
       : lacking.map((text) => `lacking: ${text}`),
   };
 }

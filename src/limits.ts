@@ -222,6 +222,15 @@ export const DEFAULT_CONTROL_SOCKET = "/run/portsentry/control.sock";
 /** Longest reason of a block by hand, in UTF-16 units. */
 export const MOST_REASON_CHARACTERS = 200;
 
+/** Clients of METRICS at once; who comes on top is hung up on. */
+export const METRICS_CLIENTS = 8;
+
+/** What such a client may take with its request, and with reading the answer. */
+export const METRICS_REQUEST_MS = 2000;
+
+/** Most of a request to METRICS, in bytes. */
+export const METRICS_HEADER_BYTES = 4096;
+
 /** Where the state is kept when FIREWALL is set and STATE_FILE is not. */
 export const DEFAULT_STATE_FILE = "/var/lib/portsentry/portsentry.db";
 

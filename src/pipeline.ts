@@ -8,6 +8,7 @@ import { Verdict } from "./detector/verdict.ts";
 import { type EventFlags, type Mode, type ScanEvent, scanEvent } from "./event/scan_event.ts";
 import type { EventLog } from "./log/event_log.ts";
 import type { Logger } from "./log/logger.ts";
+import { EventTally, type Fate as ToldFate } from "./metrics/event_tally.ts";
 import { formatAddress } from "./packet/address.ts";
 import { type Packet, Protocol } from "./packet/packet.ts";
 import type { HostNames } from "./response/host_names.ts";
@@ -37,6 +38,8 @@ export class Pipeline {
   #packets = 0;
   #events = 0;
   #services = 0;
+  /** What events have been, and what has come of them. */
+  readonly tally = new EventTally();
   readonly #pending = new Set<Promise<void>>();
 
   constructor(parts: PipelineParts) {
@@ -73,7 +76,9 @@ export class Pipeline {
     const verdict = detector.judge(packet);
     if (log.debugging) log.debug(`${describe(packet)} is a probe`);
     this.#events++;
-    this.#handle(scanEvent(packet, verdict, mode));
+    const event = scanEvent(packet, verdict, mode);
+    this.tally.probe(event, Date.now());
+    this.#handle(event);
     return verdict >= Verdict.LogOnly;
   }
 
@@ -119,12 +124,22 @@ export class Pipeline {
     } else if (outcome === "already blocked") {
       log.notice(`attackalert: Host: ${host}/${source} is already blocked Ignoring`);
     }
+    this.tally.told(outcome ?? VERDICT_FATES[verdict]);
     eventLog.tell(event, host, outcome === undefined ? event.flags : OUTCOME_FLAGS[outcome]);
   }
 }
 
 /** What came of an event that asked for a response. */
 type Fate = Outcome | "spared";
+
+/** What comes of an event that asks for no response. */
+const VERDICT_FATES: Record<Verdict, ToldFate> = {
+  [Verdict.Ignored]: "ignored",
+  [Verdict.BelowTrigger]: "below trigger",
+  [Verdict.SameHost]: "same host",
+  [Verdict.LogOnly]: "logged",
+  [Verdict.Respond]: "not blocked",
+};
 
 const BLOCKED: EventFlags = {
   ignored: "false",

@@ -7,6 +7,7 @@
 import type { Poller } from "../ffi/epoll.ts";
 import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
+import { formatEndpoint } from "./config/endpoint.ts";
 import { StartError } from "./config/fault.ts";
 import { reason, refuseFifo } from "./config/load.ts";
 import { answer, type ControlSubject } from "./control.ts";
@@ -14,6 +15,8 @@ import { ControlServer } from "./daemon/control_server.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
+import { formatMetrics, type MetricFamily } from "./metrics/exposition.ts";
+import { MetricsServer } from "./metrics/metrics_server.ts";
 import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { LockoutGuard } from "./response/lockout_guard.ts";
@@ -25,6 +28,7 @@ export interface Resources {
   guard?: LockoutGuard | undefined;
   blockade?: Blockade | undefined;
   control?: ControlServer | undefined;
+  metrics?: MetricsServer | undefined;
 }
 
 /** What opening needs of the run. */
@@ -33,6 +37,8 @@ export interface ResourceParts {
   poller: Poller;
   /** What the control socket talks about. */
   subject: ControlSubject;
+  /** What METRICS answers. */
+  measure: () => Iterable<MetricFamily>;
   log: Logger;
 }
 
@@ -51,6 +57,7 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.history = openHistory(config);
     opened.guard = openGuard(config, old.guard, parts);
     opened.control = openControl(config, old.control, parts);
+    opened.metrics = openMetrics(config, old.metrics, parts);
     opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
     return opened;
   } catch (error) {
@@ -71,6 +78,7 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.history !== stay.history) resources.history?.close();
   if (resources.blocked !== stay.blocked) resources.blocked?.close();
   if (resources.control !== stay.control) resources.control?.close();
+  if (resources.metrics !== stay.metrics) resources.metrics?.close();
   if (resources.blockade !== stay.blockade) {
     // Another one has the kernel's table already.
     resources.blockade?.close(stay.blockade ? true : undefined);
@@ -150,6 +158,28 @@ function openControl(
     if (controlSocket !== undefined) throw fault;
     log.verbose(fault.message);
     return undefined;
+  }
+}
+
+function openMetrics(
+  { file, metrics }: Config,
+  old: MetricsServer | undefined,
+  { measure, log }: ResourceParts,
+): MetricsServer | undefined {
+  if (!metrics) return undefined;
+  const { host, port } = metrics;
+  if (old?.options.host === host && old.options.port === port) return old;
+  try {
+    return new MetricsServer({
+      host,
+      port,
+      scrape: () => formatMetrics(measure()),
+      onFailure: (text) => log.error(`METRICS: ${text}`),
+    });
+  } catch (error) {
+    const message = `METRICS="${formatEndpoint(metrics)}": cannot listen there: ` +
+      reason(error, "");
+    throw new StartError([{ where: file, line: 0, message }]);
   }
 }
 

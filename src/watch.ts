@@ -30,11 +30,12 @@ import { Logger } from "./log/logger.ts";
 import { type LossCounter, LossReport } from "./log/loss_report.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
+import { type Measured, metricFamilies } from "./metrics/families.ts";
 import { Pipeline } from "./pipeline.ts";
 import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
 import { HostsDeny } from "./response/hosts_deny.ts";
-import { requireResponses } from "./response/requirements.ts";
+import { requirePermissions } from "./response/requirements.ts";
 import { Responder } from "./response/responder.ts";
 import {
   abandonResources,
@@ -78,6 +79,8 @@ export class Watch {
   };
   /** Those that a reload has replaced, until what they could not write is told. */
   readonly #oldHistories = new Set<History>();
+  /** Lines that histories had lost which are closed now. */
+  #linesLostBefore = 0;
   #pidFile: PidFile | undefined;
   readonly #manager = new ServiceManager();
 
@@ -136,7 +139,7 @@ export class Watch {
    * @throws {StartError} with what the user has to mend
    */
   static async start(options: Options, settings: Settings, version: string): Promise<Watch> {
-    requireResponses(settings.config);
+    requirePermissions(settings.config);
     const watch = new Watch(options, settings, version);
     for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
     watch.#watched = openWatched({
@@ -182,7 +185,7 @@ export class Watch {
     this.#manager.reloading();
     try {
       const settings = loadSettings(this.#options.configFile);
-      requireResponses(settings.config);
+      requirePermissions(settings.config);
       const opened = this.#open(settings.config);
       try {
         this.#watched?.watch(settings.config);
@@ -231,6 +234,7 @@ export class Watch {
     history.close().then(() => {
       this.#losses.tell();
       this.#oldHistories.delete(history);
+      this.#linesLostBefore += history.output.state.lost;
     });
   }
 
@@ -239,6 +243,7 @@ export class Watch {
       options: this.#options,
       poller: this.#poller,
       subject: this.#subject,
+      measure: () => metricFamilies(this.#measured()),
       log: this.#log,
     });
   }
@@ -257,6 +262,7 @@ export class Watch {
     const deadline = performance.now() + END_MS;
     const { history, ...others } = this.#resources;
     this.#resources.control?.close();
+    this.#resources.metrics?.close();
     this.#watched?.settle();
     this.#watched?.sentry.drain(LAST_DRAIN_MS);
     this.#losses.tell();
@@ -266,7 +272,7 @@ export class Watch {
     this.#log.notice("Portsentry is shutting down");
     this.#manager.close();
     this.#services?.close();
-    closeResources({ ...others, control: undefined }, {});
+    closeResources({ ...others, control: undefined, metrics: undefined }, {});
     this.#pidFile?.release();
     const outputs = this.#outputs.filter((output) => output !== this.#stderr);
     const limitMs = Math.min(OUTPUT_CLOSE_MS, deadline - performance.now() - LAST_WORDS_MS);
@@ -301,14 +307,13 @@ export class Watch {
 
   /** What `portsentry status` shows. */
   #status(): Record<string, unknown> {
-    const { mode, method, configFile } = this.#options;
+    const { configFile } = this.#options;
     const { packets, services, events } = this.#pipeline.counters;
     const { blocks } = this.#resources.blockade ?? {};
-    const drops = [...this.#watched?.sentry.losses() ?? []];
     return {
       version: this.#version,
       pid: Deno.pid,
-      mode: mode === "stealth" ? `stealth (${method})` : mode,
+      mode: this.#mode(),
       configuration: configFile,
       since: new Date(this.#startMs).toISOString(),
       watching: this.#watched?.sentry.watched ?? [],
@@ -316,7 +321,7 @@ export class Watch {
         packets,
         packetsToServices: services,
         probes: events,
-        lostBeforeReading: drops.reduce((sum, { count }) => sum + count, 0),
+        lostBeforeReading: this.#kernelDrops(),
         notRespondedTo: this.#responder.notRun,
         responsesUnderWay: this.#responder.underWay,
       },
@@ -331,6 +336,35 @@ export class Watch {
     const { tcpPorts, udpPorts } = this.#settings.config;
     const { events } = this.#pipeline.counters;
     return `Watching ${tcpPorts.size} TCP and ${udpPorts.size} UDP ports, ${events} events so far`;
+  }
+
+  /** What METRICS tells. */
+  #measured(): Measured {
+    const { blocks } = this.#resources.blockade ?? {};
+    const lost = this.#lossyOutputs().reduce((sum, { state }) => sum + state.lost, 0);
+    return {
+      ...this.#pipeline.counters,
+      version: this.#version,
+      mode: this.#mode(),
+      startMs: this.#startMs,
+      tally: this.#pipeline.tally,
+      rejects: this.#watched?.sentry.rejects ?? new Map(),
+      kernelDrops: this.#kernelDrops(),
+      blocks: blocks && { inForce: blocks.size, ...blocks.counters },
+      responsesUnderWay: this.#responder.underWay,
+      responsesNotRun: this.#responder.notRun,
+      logLinesLost: this.#linesLostBefore + lost,
+      notifications: undefined,
+    };
+  }
+
+  #mode(): string {
+    const { mode, method } = this.#options;
+    return mode === "stealth" ? `stealth (${method})` : mode;
+  }
+
+  #kernelDrops(): number {
+    return [...this.#watched?.sentry.losses() ?? []].reduce((sum, { count }) => sum + count, 0);
   }
 
   #summary(): string {

@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/log": ["ffi", "src/event"],
   "src/state": [],
   "src/response": ["ffi", "src/event", "src/log", "src/config", "src/packet", "src/state"],
+  "src/metrics": ["src/event"],
   "src/daemon": ["ffi"],
 };
 

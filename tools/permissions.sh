@@ -10,6 +10,7 @@ libraries=$libraries,/usr/lib64/libpcap.so.1
 libraries=$libraries,/usr/lib/x86_64-linux-gnu/libnftables.so.1
 libraries=$libraries,/usr/lib/aarch64-linux-gnu/libnftables.so.1,/usr/lib64/libnftables.so.1
 commands=/bin/sh
+network=
 readable=/etc/portsentry
 writable=/var/log/portsentry.log,/var/log/portsentry,/var/lib/portsentry,/run/portsentry
 writable=$writable,/run/portsentry.pid,/etc/hosts.deny,/etc/.hosts.deny.portsentry
@@ -19,6 +20,8 @@ writable=$writable${PORTSENTRY_FILES:+,$PORTSENTRY_FILES}
 with_permissions() {
   deno=$1 words=$2
   shift 2
+  # Without an address to serve METRICS at there is no permission for the network at all.
+  [ -z "$network" ] || set -- "--allow-net=$network" "$@"
   # shellcheck disable=SC2086 -- these are words
   exec "$deno" $words --no-prompt --quiet --allow-ffi="$libraries" --allow-run="$commands" \
     --allow-read="$readable,$writable" --allow-write="$writable" "$@"
@@ -54,6 +57,7 @@ allow_named() { # ARGUMENT…
     case $line in
       *IGNORE_FILE*=*\"*\"* | *HISTORY_FILE*=*\"*\"* | *BLOCKED_FILE*=*\"*\"*) ;;
       *STATE_FILE*=*\"*\"* | *CONTROL_SOCKET*=*\"*\"*) ;;
+      *METRICS*=*\"*\"*) ;;
       *) continue ;;
     esac
     key=${line%%=*}
@@ -70,6 +74,7 @@ allow_named() { # ARGUMENT…
     case $key in
       IGNORE_FILE*) allow_reading "$value" ;;
       HISTORY_FILE* | BLOCKED_FILE* | STATE_FILE* | CONTROL_SOCKET*) allow_writing "$value" ;;
+      METRICS*) network=${line#*\"} network=${network%\"*} ;;
     esac
   done <"$config"
 }

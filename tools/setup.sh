@@ -5,7 +5,7 @@
 #
 # Packages that would start a service, or are only wanted for a file in them, are unpacked into
 # .tools/debian and not installed: fail2ban (it would begin to write firewall rules), rsyslog (it would
-# become this host's logger) and portsentry 1.
+# become this host's logger), prometheus (it would begin to collect) and portsentry 1.
 #
 # Leaves `.tools/deno`, a link to the Deno that everything here runs with.
 set -eu
@@ -25,7 +25,7 @@ missing() {
     dpkg-deb) command -v dpkg-deb >/dev/null || echo dpkg ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
-    portsentry-1 | rsyslogd | libfaketime | systemd-analyze) ;;
+    portsentry-1 | rsyslogd | libfaketime | systemd-analyze | promtool) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;
   esac
 }
@@ -41,6 +41,7 @@ unpackable() {
       command -v systemd-analyze >/dev/null && return
       packages="systemd libsystemd-shared"
       ;;
+    promtool) packages=prometheus ;;
     *) return ;;
   esac
   for package in $packages; do

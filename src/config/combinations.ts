@@ -6,6 +6,7 @@
  */
 import { BlockMode, type Config } from "./config.ts";
 import { formatDuration } from "./duration.ts";
+import { formatEndpoint, isLoopback } from "./endpoint.ts";
 
 /** The keys of a file, all of them read. */
 export interface Keys {
@@ -84,6 +85,17 @@ const OF_FIREWALL = [
   "BLOCK_PREFIX_IPV6",
   "BLOCK_MAX",
 ];
+
+/** Keys that open what is better kept shut: allowed, and better not done by mistake. */
+export function* risks({ config }: Keys): Iterable<Remark> {
+  const { metrics } = config;
+  if (metrics && !isLoopback(metrics)) {
+    const message =
+      `METRICS="${formatEndpoint(metrics)}" answers whoever can reach that address: ` +
+      `write "127.0.0.1:${metrics.port}" unless Prometheus runs on another host`;
+    yield { key: "METRICS", message };
+  }
+}
 
 /** Keys that are set and do nothing: allowed, and surely not meant. */
 export function* withoutEffect({ config, isSet, unread }: Keys): Iterable<Remark> {

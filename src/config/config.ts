@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Endpoint } from "./endpoint.ts";
 import { PortSet } from "./ports.ts";
 
 /** BLOCK_TCP and BLOCK_UDP: what an event leads to. */
@@ -51,6 +52,8 @@ export interface Config {
   stateFile?: string;
   /** CONTROL_SOCKET: where a running program takes commands. */
   controlSocket?: string;
+  /** METRICS: where Prometheus finds what is measured. */
+  metrics?: Endpoint;
   /** DRY_RUN: tell what would be done, and do nothing. */
   dryRun: boolean;
   /** KILL_ROUTE: shell command that blocks `$TARGET$`. */

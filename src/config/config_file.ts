@@ -4,7 +4,7 @@
  * @module
  */
 import { quote } from "../text.ts";
-import { adaptDefaults, contradictions, withoutEffect } from "./combinations.ts";
+import { adaptDefaults, contradictions, risks, withoutEffect } from "./combinations.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import type { Fault } from "./fault.ts";
 import { KEYS } from "./keys.ts";
@@ -60,7 +60,7 @@ export function parseConfigFile(text: string, file: string): ParsedConfig {
   for (const { key, message } of contradictions(keys)) {
     faults.push(at(lines.get(key) ?? 0, message));
   }
-  for (const { key, message } of withoutEffect(keys)) {
+  for (const { key, message } of [...withoutEffect(keys), ...risks(keys)]) {
     warnings.push(at(lines.get(key) ?? 0, message));
   }
 

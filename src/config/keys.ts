@@ -9,6 +9,7 @@ import { BANNER_BYTES, MOST_TRIGGER_PORTS, SOCKET_PATH_BYTES } from "../limits.t
 import { quote } from "../text.ts";
 import type { BlockMode, Config } from "./config.ts";
 import { parseDuration } from "./duration.ts";
+import { parseEndpoint } from "./endpoint.ts";
 import { firewallFault } from "./firewall_names.ts";
 import { parsePorts, type PortSet } from "./ports.ts";
 
@@ -52,6 +53,7 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["LOCKOUT_GUARD", digit(1, (config, value) => config.lockoutGuard = value === 1)],
   ["STATE_FILE", path((config, file) => config.stateFile = file)],
   ["CONTROL_SOCKET", path((config, file) => config.controlSocket = file, SOCKET_PATH_BYTES)],
+  ["METRICS", metrics],
   ["DRY_RUN", digit(1, (config, value) => config.dryRun = value === 1)],
   ["SCAN_TRIGGER", number(0, MOST_SCAN_TRIGGER, (config, value) => config.scanTrigger = value)],
   [
@@ -175,6 +177,13 @@ function growth(value: string, config: Config): string[] {
     return [`Cannot use ${quote(value)}: write a number from 1 to ${MOST_GROWTH}, such as "1.5"`];
   }
   config.blockTimeGrowth = factor;
+  return [];
+}
+
+function metrics(value: string, config: Config): string[] {
+  const parsed = parseEndpoint(value);
+  if ("fault" in parsed) return [parsed.fault];
+  config.metrics = parsed.endpoint;
   return [];
 }
 

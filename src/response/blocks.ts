@@ -53,6 +53,8 @@ export class Blocks {
   /** By their end; an entry whose block has been lifted or renewed meanwhile counts for nothing. */
   #ends = new TinyQueue<InForce>([], (a, b) => a.endMs - b.endMs);
   #waiting = new Map<string, Waiting>();
+  #made = 0;
+  #lifted = 0;
 
   constructor(parts: BlocksParts) {
     this.#parts = parts;
@@ -66,6 +68,12 @@ export class Blocks {
   get size(): number {
     this.#dropEnded();
     return this.#inForce.size;
+  }
+
+  /** Blocks made and lifted since the start; those that have ended are lifted. */
+  get counters(): { made: number; lifted: number } {
+    this.#dropEnded();
+    return { made: this.#made, lifted: this.#lifted };
   }
 
   /** Blocks that wait to be put into force. */
@@ -131,7 +139,7 @@ export class Blocks {
     const lifted = this.list().filter(wanted);
     const hosts = lifted.map(({ host }) => host);
     this.#parts.firewall.unblock(hosts);
-    for (const host of hosts) this.#inForce.delete(host);
+    for (const host of hosts) this.#lift(host);
     this.#parts.state.forgive(hosts);
     this.#rebuildEnds();
     return lifted;
@@ -211,7 +219,8 @@ export class Blocks {
       this.#rebuildEnds();
       return error instanceof Error ? error.message : String(error);
     }
-    for (const host of room) this.#inForce.delete(host);
+    for (const host of room) this.#lift(host);
+    this.#made += entries.length;
     for (const entry of entries) {
       this.#inForce.set(entry.record.host, entry);
       this.#ends.push(entry);
@@ -251,8 +260,12 @@ export class Blocks {
     const now = performance.now();
     for (let first = this.#ends.peek(); first && first.endMs <= now; first = this.#ends.peek()) {
       this.#ends.pop();
-      if (this.#counts(first)) this.#inForce.delete(first.record.host);
+      if (this.#counts(first)) this.#lift(first.record.host);
     }
+  }
+
+  #lift(host: string): void {
+    if (this.#inForce.delete(host)) this.#lifted++;
   }
 
   /** Whether an entry of the queue is of a block that is still in force. */

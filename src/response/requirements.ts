@@ -1,9 +1,10 @@
 /**
- * What the responses of a configuration need of this run: asked at the start, not at the first attack.
+ * What a configuration needs of this run: asked at the start, not at the first attack.
  *
  * @module
  */
 import { BlockMode, type Config } from "../config/config.ts";
+import { formatEndpoint } from "../config/endpoint.ts";
 import { StartError } from "../config/fault.ts";
 import { SHELL } from "./command.ts";
 import { HOSTS_DENY, HOSTS_DENY_NEW } from "./hosts_deny.ts";
@@ -21,20 +22,28 @@ const RUN_SHELL = {
 } as const;
 
 /** @throws {StartError} with a line for each permission that this run lacks */
-export function requireResponses(config: Config): void {
+export function requirePermissions(config: Config): void {
   const lacking = lackingPermissions(config);
   if (lacking.length === 0) return;
   throw new StartError(lacking.map((message) => ({ where: config.file, line: 0, message })));
 }
 
-/** A line for each Deno permission that the responses need and this run lacks. */
+/** A line for each Deno permission that a configuration needs and this run lacks. */
 export function lackingPermissions(config: Config): string[] {
-  return requirements(config).filter(({ descriptor }) =>
+  return [...network(config), ...responses(config)].filter(({ descriptor }) =>
     Deno.permissions.querySync(descriptor).state !== "granted"
   ).map(({ key, flag }) => `${key} needs a Deno permission that this run lacks: ${flag}`);
 }
 
-function requirements(config: Config): Requirement[] {
+function network({ metrics }: Config): Requirement[] {
+  return metrics ? [netRequirement("METRICS", formatEndpoint(metrics))] : [];
+}
+
+function netRequirement(key: string, host: string): Requirement {
+  return { key, flag: `--allow-net=${host}`, descriptor: { name: "net", host } };
+}
+
+function responses(config: Config): Requirement[] {
   if (config.dryRun) return [];
   const modes = [config.blockTcp, config.blockUdp];
   const blocks = modes.includes(BlockMode.Block);

@@ -42,6 +42,7 @@ BLOCK_MAX="1000"
 LOCKOUT_GUARD="0"
 STATE_FILE="/var/lib/portsentry/portsentry.db"
 CONTROL_SOCKET="/run/portsentry/control.sock"
+METRICS="[::1]:9187"
 DRY_RUN="1"
 SCAN_TRIGGER="2"
 SCAN_TRIGGER_PORTS="0"
@@ -75,6 +76,7 @@ PORT_BANNER="Go away"
     lockoutGuard: false,
     stateFile: "/var/lib/portsentry/portsentry.db",
     controlSocket: "/run/portsentry/control.sock",
+    metrics: { host: "::1", port: 9187 },
     dryRun: true,
     scanTrigger: 2,
     scanTriggerPorts: 0,
@@ -195,6 +197,10 @@ const DOUBTFUL: [line: string, warning: RegExp][] = [
     'SCAN_TRIGGER_WINDOW="10m"\nSCAN_TRIGGER="1"',
     /^c:2: SCAN_TRIGGER_WINDOW has no effect without SCAN_TRIGGER or SCAN_TRIGGER_PORTS above 1: /,
   ],
+  [
+    'METRICS="0.0.0.0:9187"',
+    /^c:2: METRICS="0\.0\.0\.0:9187" answers whoever can reach that address: write "127\.0\.0\.1:9187"/,
+  ],
   ['SCAN_TRIGGER_WINDOW="10m"\nSCAN_TRIGGER_PORTS="1"', /^c:2: SCAN_TRIGGER_WINDOW has no effect/],
 ];
 
@@ -297,6 +303,11 @@ const FAULTS: [text: string, fault: RegExp][] = [
     `CONTROL_SOCKET="/${"x".repeat(107)}"`,
     /:2: CONTROL_SOCKET: .* is 108 bytes long: write a path of 107 at most$/,
   ],
+  [
+    'METRICS="localhost:9187"',
+    /:2: METRICS: Cannot use "localhost:9187": write an address and a port, such as "127\.0\.0\.1:9187"/,
+  ],
+  ['METRICS=""', /:2: METRICS: Cannot use ""/],
   ['DRY_RUN=""', /:2: DRY_RUN: Cannot use "": write "0" or "1"$/],
   ['SCAN_TRIGGER_PORTS="65"', /:2: SCAN_TRIGGER_PORTS: .* write a number from 0 to 64$/],
   ['SCAN_TRIGGER_PORTS="-1"', /:2: SCAN_TRIGGER_PORTS: Cannot use "-1"/],
