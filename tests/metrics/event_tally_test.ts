@@ -10,6 +10,7 @@ function event(changes: Partial<ScanEvent> = {}): ScanEvent {
     source: "192.0.2.9",
     destination: "192.0.2.1",
     protocol: "TCP",
+    sourcePort: 40_000,
     port: 23,
     type: "TCP SYN/Normal scan",
     ipOptions: "not set",

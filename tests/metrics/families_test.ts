@@ -59,6 +59,7 @@ Deno.test("metricFamilies() never says more than a few lines, whatever was scann
       source: `10.0.${port >> 8}.${port & 0xff}`,
       destination: "192.0.2.1",
       protocol: "TCP",
+      sourcePort: 40_000,
       port,
       type: `Unknown Type: ${port}`,
       ipOptions: "not set",
