@@ -13,6 +13,7 @@ import { formatFault, StartError } from "./src/config/fault.ts";
 import { loadSettings } from "./src/config/load.ts";
 import { ControlFailure } from "./src/daemon/control_client.ts";
 import { answerParent, daemonize } from "./src/daemon/daemonize.ts";
+import { giveUpRoot } from "./src/privileged_run.ts";
 import { Watch } from "./src/watch.ts";
 
 /**
@@ -40,9 +41,13 @@ export async function main(args: readonly string[], kind?: string): Promise<numb
     if (options.daemon && readyDescriptor === undefined) return await startDaemon();
     if (readyDescriptor !== undefined) tellFaults = (text) => answerParent(readyDescriptor, text);
 
+    const settings = loadSettings(options.configFile);
+    // Started by root, the program starts anew here, as a user who is not.
+    const kept = giveUpRoot(options, settings);
+
     // From here on a signal ends the program in order, also in the middle of the start.
     const signals = listenForSignals();
-    const watch = await Watch.start(options, loadSettings(options.configFile), manifest.version);
+    const watch = await Watch.start(options, settings, kept, manifest.version);
     if (readyDescriptor !== undefined) answerParent(readyDescriptor, undefined);
     tellFaults = (text) => writeAll(Deno.stderr, text);
     signals.tell(watch);

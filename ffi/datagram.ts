@@ -66,6 +66,9 @@ const HEADER_COPIED = BigInt(HEADER.BYTES);
 const RECEIVED_COPIED = BigInt(RECEIVED_BYTES);
 const ANSWER_CONTROL_COPIED = BigInt(ANSWER_CONTROL_BYTES);
 
+// Kept open: a reload makes another exchange when no library may be opened any more.
+let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
+
 /** Receives datagrams on any number of sockets of one family, and answers them all alike. */
 export class DatagramExchange {
   /** Sender of the datagram that {@link receive} gave last. */
@@ -79,7 +82,7 @@ export class DatagramExchange {
   toThisHost = false;
 
   readonly #libc = libc();
-  readonly #lib = openLibrary("libc", SYMBOLS).symbols;
+  readonly #lib = opened ??= openLibrary("libc", SYMBOLS).symbols;
   readonly #memory: bigint;
   readonly #answerMemory: bigint;
   readonly #answerControlMemory: bigint;

@@ -126,6 +126,23 @@ export function toCString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
+/** A NULL-terminated `char *[]` and its strings in one piece of foreign memory; free it as one. */
+export function stringArray(strings: readonly string[]): bigint {
+  const encoded = strings.map(toCString);
+  const start = 8 * (strings.length + 1);
+  const bytes = new Uint8Array(encoded.reduce((sum, { length }) => sum + length, start));
+  const pointers = new DataView(bytes.buffer);
+  const memory = libc().malloc(BigInt(bytes.length));
+  let offset = start;
+  encoded.forEach((text, i) => {
+    pointers.setBigUint64(i * 8, memory + BigInt(offset), true);
+    bytes.set(text, offset);
+    offset += text.length;
+  });
+  libc().copy_out(memory, bytes, BigInt(bytes.length));
+  return memory;
+}
+
 /** What an errno means, in the C library's words. */
 export function strerror(code: number): string {
   return cString(libc().strerror(code));

@@ -53,6 +53,15 @@ function libpcap(): Libpcap {
   return opened ??= openLibrary("libpcap", SYMBOLS).symbols;
 }
 
+/**
+ * Opens the library now, for captures to come when none may be opened any more.
+ *
+ * @throws {LibraryError} when libpcap is not installed or not permitted
+ */
+export function loadPcap(): void {
+  libpcap();
+}
+
 /** A libpcap call that failed. */
 export class PcapError extends Error {
   override name = "PcapError";

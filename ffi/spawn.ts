@@ -6,7 +6,7 @@
  * @module
  */
 import type { Poller } from "./epoll.ts";
-import { check, libc, SystemError, toCString } from "./libc.ts";
+import { check, libc, stringArray, SystemError, toCString } from "./libc.ts";
 import { openLibrary } from "./libraries.ts";
 
 const SYMBOLS = {
@@ -199,23 +199,6 @@ function spawnAttributes(): bigint {
   lib.posix_spawnattr_setsigdefault(attributes, allSignals);
   lib.posix_spawnattr_setsigmask(attributes, new Uint8Array(SIGSET_BYTES));
   return attributes;
-}
-
-/** A NULL-terminated `char *[]` and its strings in one piece of foreign memory; free it as one. */
-function stringArray(strings: readonly string[]): bigint {
-  const encoded = strings.map(toCString);
-  const start = 8 * (strings.length + 1);
-  const bytes = new Uint8Array(encoded.reduce((sum, { length }) => sum + length, start));
-  const pointers = new DataView(bytes.buffer);
-  const memory = libc().malloc(BigInt(bytes.length));
-  let offset = start;
-  encoded.forEach((text, i) => {
-    pointers.setBigUint64(i * 8, memory + BigInt(offset), true);
-    bytes.set(text, offset);
-    offset += text.length;
-  });
-  libc().copy_out(memory, bytes, BigInt(bytes.length));
-  return memory;
 }
 
 function killGroup(pid: number): void {

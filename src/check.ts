@@ -10,6 +10,7 @@ import { formatEndpoint } from "./config/endpoint.ts";
 import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
 import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
+import { describePlan } from "./privileges_text.ts";
 import { lackingPermissions } from "./response/requirements.ts";
 import { listInterfaces, selectInterfaces } from "./sentry/interfaces.ts";
 import { describeTarget } from "./sentry/stealth_sentry.ts";
@@ -58,6 +59,7 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     state_file: config.stateFile ?? (config.firewall ? DEFAULT_STATE_FILE : "none"),
     control_socket: config.controlSocket ?? DEFAULT_CONTROL_SOCKET,
     metrics: config.metrics ? `http://${formatEndpoint(config.metrics)}/metrics` : "none",
+    runs_as: describePlan(config, "stealth"),
     permissions: lacking.length === 0
       ? "all that it needs"
       : lacking.map((text) => `lacking: ${text}`),

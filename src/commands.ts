@@ -7,6 +7,8 @@ import type { CommandAction, CommandRequest } from "./cli_commands.ts";
 import { checkConfiguration } from "./check.ts";
 import { formatDuration } from "./config/duration.ts";
 import { controlSocketOf } from "./config/load.ts";
+import type { HeldPrivileges } from "./privileged_run.ts";
+import { privilegeRows } from "./privileges_text.ts";
 import { ask } from "./daemon/control_client.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import type { BlockRecord } from "./state/state_file.ts";
@@ -67,8 +69,9 @@ const TEXTS: Record<Exclude<CommandAction["name"], "check">, (reply: Reply) => s
 };
 
 function statusText(reply: Reply): string {
-  const { watching, counters, firewall, ...facts } = reply as {
+  const { watching, counters, firewall, privileges, ...facts } = reply as {
     watching: string[];
+    privileges: HeldPrivileges;
     counters: Record<string, number>;
     firewall: Record<string, unknown> | null;
   };
@@ -81,6 +84,7 @@ function statusText(reply: Reply): string {
     ...Object.entries(firewall ?? { firewall: "none" }).map(([name, value]) =>
       [labelOf(name), String(value)] as [string, string]
     ),
+    ...privilegeRows(privileges),
   ];
   return table(rows);
 }

@@ -239,3 +239,6 @@ export const FIREWALL_SETTLE_MS = 75;
 
 /** How often it is looked at while others change theirs all the time, or a repair fails. */
 export const FIREWALL_CHECK_MS = 1000;
+
+/** The user that the program becomes when root starts it, unless RUN_AS names another. */
+export const DEFAULT_USER = "portsentry";

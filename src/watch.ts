@@ -10,6 +10,7 @@ import { type Fault, formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
 import type { ControlSubject } from "./control.ts";
 import { ServiceManager } from "./daemon/notify.ts";
+import type { Kept } from "./daemon/drop.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
@@ -35,6 +36,7 @@ import { Pipeline } from "./pipeline.ts";
 import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
 import { HostsDeny } from "./response/hosts_deny.ts";
+import { givenUp, giveUpPermissions, heldPrivileges } from "./privileged_run.ts";
 import { requirePermissions } from "./response/requirements.ts";
 import { Responder } from "./response/responder.ts";
 import {
@@ -53,6 +55,8 @@ export class Watch {
   readonly #version: string;
   readonly #startMs = Date.now();
   #settings: Settings;
+  /** What the privileges were given up for. */
+  readonly #first: Config;
   readonly #log: Logger;
   readonly #eventLog: EventLog;
   readonly #outputs: LogOutput[];
@@ -88,6 +92,7 @@ export class Watch {
     this.#options = options;
     this.#version = version;
     this.#settings = settings;
+    this.#first = settings.config;
     const { config, ignore } = settings;
     const stdout = new LineOutput("stdout", Deno.stdout);
     const stderr = new LineOutput("stderr", Deno.stderr);
@@ -134,13 +139,21 @@ export class Watch {
   }
 
   /**
-   * Opens everything a watch needs. Nothing on disk changes before all else has worked.
+   * Opens everything a watch needs. Nothing on disk changes before all else has worked. What is not
+   * needed any more once it is open is given up.
    *
+   * @param kept why the privileges are as they are, to be told
    * @throws {StartError} with what the user has to mend
    */
-  static async start(options: Options, settings: Settings, version: string): Promise<Watch> {
+  static async start(
+    options: Options,
+    settings: Settings,
+    kept: Kept,
+    version: string,
+  ): Promise<Watch> {
     requirePermissions(settings.config);
     const watch = new Watch(options, settings, version);
+    if (kept.text !== "") watch.#log[kept.level](kept.text);
     for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
     watch.#watched = openWatched({
       options,
@@ -156,6 +169,7 @@ export class Watch {
       watch.#pidFile?.release();
       throw error;
     }
+    giveUpPermissions(options, settings.config);
     return watch;
   }
 
@@ -185,6 +199,8 @@ export class Watch {
     this.#manager.reloading();
     try {
       const settings = loadSettings(this.#options.configFile);
+      const lost = givenUp(this.#options.mode, this.#first, settings.config);
+      if (lost.length > 0) throw new StartError(lost);
       requirePermissions(settings.config);
       const opened = this.#open(settings.config);
       try {
@@ -328,6 +344,7 @@ export class Watch {
       firewall: blocks
         ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
         : null,
+      privileges: heldPrivileges(),
     };
   }
 

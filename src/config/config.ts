@@ -54,6 +54,8 @@ export interface Config {
   controlSocket?: string;
   /** METRICS: where Prometheus finds what is measured. */
   metrics?: Endpoint;
+  /** RUN_AS: the user to become when root has started the program. */
+  runAs?: string;
   /** DRY_RUN: tell what would be done, and do nothing. */
   dryRun: boolean;
   /** KILL_ROUTE: shell command that blocks `$TARGET$`. */

@@ -54,6 +54,7 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["STATE_FILE", path((config, file) => config.stateFile = file)],
   ["CONTROL_SOCKET", path((config, file) => config.controlSocket = file, SOCKET_PATH_BYTES)],
   ["METRICS", metrics],
+  ["RUN_AS", user],
   ["DRY_RUN", digit(1, (config, value) => config.dryRun = value === 1)],
   ["SCAN_TRIGGER", number(0, MOST_SCAN_TRIGGER, (config, value) => config.scanTrigger = value)],
   [
@@ -191,5 +192,14 @@ function firewall(value: string, config: Config): string[] {
   const fault = firewallFault(value);
   if (fault !== undefined) return [fault];
   config.firewall = "nftables";
+  return [];
+}
+
+/** Whether there is such a user is this host's matter, asked when it is needed. */
+function user(value: string, config: Config): string[] {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value)) {
+    return [`Cannot use ${quote(value)}: write the name of a user, such as "portsentry"`];
+  }
+  config.runAs = value;
   return [];
 }

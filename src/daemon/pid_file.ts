@@ -43,9 +43,18 @@ export class PidFile {
     try {
       Deno.removeSync(this.path);
     } catch {
-      // Somebody has removed it already.
+      // Somebody has removed it already, or its folder is not this user's: then at least it names nobody.
+      this.#empty();
     }
     this.file.close();
+  }
+
+  #empty(): void {
+    try {
+      this.file.truncateSync();
+    } catch {
+      // A disk that takes no change: the lock alone tells that nobody runs.
+    }
   }
 }
 

@@ -43,6 +43,7 @@ LOCKOUT_GUARD="0"
 STATE_FILE="/var/lib/portsentry/portsentry.db"
 CONTROL_SOCKET="/run/portsentry/control.sock"
 METRICS="[::1]:9187"
+RUN_AS="nobody"
 DRY_RUN="1"
 SCAN_TRIGGER="2"
 SCAN_TRIGGER_PORTS="0"
@@ -77,6 +78,7 @@ PORT_BANNER="Go away"
     stateFile: "/var/lib/portsentry/portsentry.db",
     controlSocket: "/run/portsentry/control.sock",
     metrics: { host: "::1", port: 9187 },
+    runAs: "nobody",
     dryRun: true,
     scanTrigger: 2,
     scanTriggerPorts: 0,
@@ -104,6 +106,7 @@ Deno.test("parseConfigFile() has log-only defaults", () => {
   assert.equal(read.lockoutGuard, true);
   assert.equal(read.stateFile, undefined);
   assert.equal(read.controlSocket, undefined);
+  assert.equal(read.runAs, undefined);
   assert.equal(read.dryRun, false);
   assert.equal(read.scanTriggerPorts, 0);
   assert.equal(read.scanTriggerWindowS, undefined);
@@ -308,6 +311,9 @@ const FAULTS: [text: string, fault: RegExp][] = [
     /:2: METRICS: Cannot use "localhost:9187": write an address and a port, such as "127\.0\.0\.1:9187"/,
   ],
   ['METRICS=""', /:2: METRICS: Cannot use ""/],
+  ['RUN_AS=""', /:2: RUN_AS: Cannot use "": write the name of a user, such as "portsentry"$/],
+  ['RUN_AS="-x"', /:2: RUN_AS: Cannot use "-x"/],
+  ['RUN_AS="a b"', /:2: RUN_AS: Cannot use "a b"/],
   ['DRY_RUN=""', /:2: DRY_RUN: Cannot use "": write "0" or "1"$/],
   ['SCAN_TRIGGER_PORTS="65"', /:2: SCAN_TRIGGER_PORTS: .* write a number from 0 to 64$/],
   ['SCAN_TRIGGER_PORTS="-1"', /:2: SCAN_TRIGGER_PORTS: Cannot use "-1"/],

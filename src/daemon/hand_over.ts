@@ -1,0 +1,235 @@
+/**
+ * Making a run's files usable for the user that the program is about to become.
+ *
+ * What that user can do alone is done as that user. Only what is left is done as root, and only in
+ * folders that root alone can change: elsewhere, whoever has been in the program before could have put a
+ * link in a file's place, and be given what it leads to.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { asUser, type User } from "../../ffi/credentials.ts";
+import {
+  closeFile,
+  Errno,
+  type FileState,
+  giveTo,
+  makeFolder,
+  mayAccess,
+  namesIn,
+  Open,
+  openAt,
+  stateOf,
+} from "../../ffi/owned_files.ts";
+import { SystemError } from "../../ffi/libc.ts";
+
+/** Files that the program writes, as far as it has them. */
+export interface OwnFiles {
+  /** Each is opened alone: its folder need not be the user's. */
+  appended: readonly { path: string; mode: number }[];
+  /** Made, replaced or removed: their folders have to be the user's. */
+  managed: readonly string[];
+}
+
+const GROUP_OR_OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
+const FOLDER_MODE = 0o755;
+const ROOT = 0;
+
+/** SQLite's files beside a database. */
+const COMPANIONS = ["", "-wal", "-shm", "-journal"];
+
+/** Why a user cannot have a file, as the end of a sentence about the path. */
+class NotHandedOver extends Error {}
+
+/**
+ * Makes each file one that `user` can write, and changes nothing that this does not need.
+ *
+ * @returns what `user` cannot have, and why; empty when all is well
+ */
+export function handOver(files: OwnFiles, user: User): string[] {
+  const own = new Set([...files.appended.map(({ path }) => path), ...files.managed]);
+  const folders = new Set(files.managed.map((path) => dirname(path)));
+  const reasons = [
+    ...[...folders].map((folder) => told(folder, () => handOverFolder(folder, own, user))),
+    ...files.appended.map(({ path, mode }) => told(path, () => handOverFile(path, mode, user))),
+  ];
+  return reasons.filter((reason) => reason !== undefined);
+}
+
+function told(path: string, act: () => void): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    if (error instanceof NotHandedOver) return `${path} ${error.message}`;
+    if (error instanceof SystemError) return `${path}: ${error.message}`;
+    throw error;
+  }
+}
+
+function handOverFile(path: string, mode: number, user: User): void {
+  const append = Open.Write | Open.Append | Open.NonBlocking;
+  const tryAsUser = () =>
+    asUser(user, () => attempt(() => openAt(undefined, path, append | Open.Create, mode)));
+  const first = tryAsUser();
+  if (first === undefined) return;
+  // What is no matter of rights, such as a folder in the file's place, is for the start to tell.
+  if (first !== Errno.NoAccess && first !== Errno.NoEntry) return;
+  const { folder, made } = openTrusted(dirname(path));
+  try {
+    const flags = append | Open.Create | Open.NoFollow;
+    const fd = openAt(folder, basename(path), flags, mode);
+    giveFile(fd, user);
+    if (made) giveTo(folder, user.uid, user.gid);
+  } finally {
+    closeFile(folder);
+  }
+  if (tryAsUser() !== undefined) throw new NotHandedOver(`cannot be written by ${user.name}`);
+}
+
+function handOverFolder(path: string, own: ReadonlySet<string>, user: User): void {
+  const files = [...own].filter((file) => dirname(file) === path);
+  const usable = () =>
+    asUser(user, () =>
+      mayAccess(path, ["write", "execute"]) &&
+      files.flatMap((file) => COMPANIONS.map((end) => file + end))
+        .every((file) => !mayAccessAtAll(file) || mayAccess(file, ["read", "write"])));
+  if (usable()) return;
+  const { folder, made } = openTrusted(path);
+  try {
+    if (!made) takeInventory(folder, files, user);
+    giveTo(folder, user.uid, user.gid);
+  } finally {
+    closeFile(folder);
+  }
+  if (!usable()) throw new NotHandedOver(`cannot be used by ${user.name}`);
+}
+
+/** Hands the files in a folder over, unless others have theirs in it. */
+function takeInventory(folder: number, files: readonly string[], user: User): void {
+  const names = files.map((file) => basename(file));
+  const present = namesIn(folder);
+  const foreign = present.find((name) => !names.some((own) => name.startsWith(own)));
+  if (foreign !== undefined) {
+    throw new NotHandedOver(
+      `belongs to root and holds other files, such as ${foreign}: name a folder of its own`,
+    );
+  }
+  const companions = new Set(names.flatMap((name) => COMPANIONS.map((end) => name + end)));
+  for (const name of present.filter((name) => companions.has(name))) {
+    let fd: number;
+    try {
+      fd = openAt(folder, name, Open.ReadWrite | Open.NonBlocking | Open.NoFollow);
+    } catch (error) {
+      if (error instanceof SystemError) continue; // a socket that was left behind, for one
+      throw error;
+    }
+    giveFile(fd, user);
+  }
+}
+
+/** Gives an open file of root's away, and closes it. */
+function giveFile(fd: number, user: User): void {
+  try {
+    const { regular, links, uid, gid } = stateOf(fd);
+    if (!regular) throw new NotHandedOver("is no file");
+    // Another name of it may stand where it means something to others.
+    if (links !== 1) throw new NotHandedOver(`has ${links} names: remove all others`);
+    if (uid === user.uid) return;
+    if (uid !== ROOT) throw new NotHandedOver(`belongs to another user, ${uid}`);
+    giveTo(fd, user.uid, gid === ROOT ? user.gid : gid);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/**
+ * Opens a folder that root alone can put something into, all the way down to it.
+ *
+ * @returns its descriptor, and whether it has been made just now
+ */
+function openTrusted(path: string): { folder: number; made: boolean } {
+  let made = false;
+  let folder = openAt(undefined, path.startsWith("/") ? "/" : ".", Open.Read | Open.Directory);
+  try {
+    for (const name of path.split("/").filter((part) => part !== "" && part !== ".")) {
+      const { uid, mode } = stateOf(folder);
+      const writable = (mode & GROUP_OR_OTHERS_WRITE) !== 0;
+      // In /tmp and its like everyone may put a link, and nobody may touch root's own folders.
+      const flags = Open.Read | Open.Directory | (writable ? Open.NoFollow : 0);
+      const next = enter(folder, name, flags, uid === ROOT && !writable);
+      closeFile(folder);
+      ({ fd: folder, made } = next);
+    }
+    requireTrusted(folder);
+    return { folder, made };
+  } catch (error) {
+    closeFile(folder);
+    throw error;
+  }
+}
+
+function enter(folder: number, name: string, flags: number, mayMake: boolean) {
+  const failure = { errno: 0 };
+  const fd = attemptOpen(folder, name, flags, failure);
+  if (fd !== undefined) return { fd, made: false };
+  if (failure.errno !== Errno.NoEntry || !mayMake) {
+    throw new NotHandedOver(
+      failure.errno === Errno.NoEntry
+        ? "is not there, and is not made where others than root may write"
+        : "leads through a link or a file that is no folder",
+    );
+  }
+  makeFolder(folder, name, FOLDER_MODE);
+  return { fd: openAt(folder, name, flags | Open.NoFollow), made: true };
+}
+
+/** From the folder up to the root: every one of them is root's, and nobody else can rename in it. */
+function requireTrusted(folder: number): void {
+  let [fd, state] = [folder, stateOf(folder)];
+  let below: FileState | undefined;
+  for (;;) {
+    const writable = (state.mode & GROUP_OR_OTHERS_WRITE) !== 0;
+    const safe = state.uid === ROOT && (!writable || (below && (state.mode & STICKY) !== 0));
+    if (!safe) {
+      if (fd !== folder) closeFile(fd);
+      throw new NotHandedOver("is not the user's, and others than root may write on the way to it");
+    }
+    const above = openAt(fd, "..", Open.Read | Open.Directory);
+    if (fd !== folder) closeFile(fd);
+    const next = stateOf(above);
+    if (next.identity === state.identity) return closeFile(above);
+    [fd, below, state] = [above, state, next];
+  }
+}
+
+/** @returns undefined when it has worked, with the file closed again, else the errno */
+function attempt(open: () => number): number | undefined {
+  try {
+    closeFile(open());
+    return undefined;
+  } catch (error) {
+    if (error instanceof SystemError) return error.errno;
+    throw error;
+  }
+}
+
+function attemptOpen(
+  folder: number,
+  name: string,
+  flags: number,
+  failure: { errno: number },
+): number | undefined {
+  try {
+    return openAt(folder, name, flags);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    failure.errno = error.errno;
+    return undefined;
+  }
+}
+
+function mayAccessAtAll(path: string): boolean {
+  return mayAccess(path, []);
+}

@@ -1,0 +1,185 @@
+/**
+ * The privileges of one run: what its options and configuration need of them, and giving up the rest.
+ *
+ * @module
+ */
+import { Capability, credentials } from "../ffi/credentials.ts";
+import { raiseDescriptorLimit } from "../ffi/descriptor_limit.ts";
+import { LibraryError } from "../ffi/libraries.ts";
+import { loadPcap } from "../ffi/pcap.ts";
+import { effectiveUser } from "../ffi/unix_stream.ts";
+import type { Options } from "./cli.ts";
+import { BlockMode, type Config } from "./config/config.ts";
+import { type Fault, StartError } from "./config/fault.ts";
+import type { Settings } from "./config/load.ts";
+import { dropPrivileges, type Kept, UnknownUser } from "./daemon/drop.ts";
+import { giveBack, type Held, heldPermissions, mayWrite } from "./daemon/permissions.ts";
+import { type Facts, type FileKind, privilegesFor, STAGES } from "./daemon/privileges.ts";
+import {
+  DEFAULT_CONTROL_SOCKET,
+  DEFAULT_STATE_FILE,
+  LINGERING_CONNECTIONS,
+  OTHER_DESCRIPTORS,
+} from "./limits.ts";
+import { SHELL } from "./response/command.ts";
+import { HOSTS_DENY, HOSTS_DENY_NEW } from "./response/hosts_deny.ts";
+import { requirePermissions } from "./response/requirements.ts";
+import { listInterfaces } from "./sentry/interfaces.ts";
+import { captureMethod, interfaceFaults } from "./watched.ts";
+
+const PRIVILEGED_PORTS = 1024;
+const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
+
+/** What of a configuration decides about privileges. */
+export function factsOf(config: Config, mode: Options["mode"]): Facts {
+  const { blockTcp, blockUdp, killRoute, killRunCmd, killHostsDeny, dryRun } = config;
+  const blocks = !dryRun && [blockTcp, blockUdp].includes(BlockMode.Block);
+  const acts = !dryRun && (blocks || [blockTcp, blockUdp].includes(BlockMode.RunCommand));
+  const low = [config.tcpPorts, config.udpPorts].some(({ ranges }) =>
+    ranges.some(({ first }) => first < PRIVILEGED_PORTS)
+  );
+  return {
+    mode,
+    lowPorts: low,
+    firewall: !dryRun && config.firewall !== undefined,
+    hostsDeny: blocks && killHostsDeny !== undefined,
+    commands: (blocks && killRoute !== undefined) || (acts && killRunCmd !== undefined),
+  };
+}
+
+/**
+ * Gives up root as far as this run can do without it: then it starts anew and does not come here again.
+ * Faults that can be seen before are told before, while nothing on disk has changed.
+ *
+ * @returns why all stays as it is
+ * @throws {StartError} with what the user has to mend
+ */
+export function giveUpRoot(options: Options, { config }: Settings): Kept {
+  requirePermissions(config);
+  if (options.mode === "stealth") {
+    const { faults } = captureMethod(options, () => {}).select(listInterfaces());
+    if (faults.length > 0) throw interfaceFaults(faults);
+  } else {
+    // The limit stays, and only root can raise it beyond what was set for this process.
+    const ports = config.tcpPorts.size + config.udpPorts.size;
+    raiseDescriptorLimit(ports + LINGERING_CONNECTIONS + OTHER_DESCRIPTORS);
+  }
+  const files = filesOf(options, config);
+  const permitted = (kind: FileKind) => files[kind].filter(mayWrite);
+  const socket = permitted("control socket");
+  const named = config.controlSocket !== undefined;
+  try {
+    return dropPrivileges({
+      privileges: privilegesFor(factsOf(config, options.mode)),
+      runAs: config.runAs,
+      read: [...files.configuration, ...files["ignore file"]],
+      write: {
+        appended: [
+          ...permitted("history").map((path) => ({ path, mode: 0o640 })),
+          ...permitted("pidfile").map((path) => ({ path, mode: 0o644 })),
+        ],
+        managed: [
+          ...permitted("blocked file"),
+          ...(config.firewall === undefined ? [] : permitted("state file").slice(0, 1)),
+          ...(named ? socket : []),
+        ],
+      },
+      wished: { appended: [], managed: named ? [] : socket },
+    });
+  } catch (error) {
+    if (!(error instanceof UnknownUser)) throw error;
+    throw new StartError([{ where: config.file, line: 0, message: `RUN_AS: ${error.message}` }]);
+  }
+}
+
+/** Gives every Deno permission back that a run which watches needs no more. */
+export function giveUpPermissions(options: Options, config: Config): void {
+  // Libraries that are opened stay so: those that may be needed later are opened now.
+  effectiveUser();
+  if (options.mode === "stealth") loadPcapIfThere();
+  const { read, write, run } = privilegesFor(factsOf(config, options.mode));
+  const files = filesOf(options, config);
+  giveBack({
+    read: [...read].flatMap((kind) => files[kind]),
+    write: [...write].flatMap((kind) => files[kind]),
+    run: run ? [SHELL] : [],
+  });
+}
+
+/** What another configuration needs that was given up when the first one was in force. */
+export function givenUp(mode: Options["mode"], first: Config, next: Config): Fault[] {
+  const before = factsOf(first, mode);
+  const after = factsOf(next, mode);
+  const { uid, effective } = credentials();
+  const messages = STAGES.filter(({ applies }) => applies(after) && !applies(before))
+    .filter(({ identity, capabilities, read, write, run }) =>
+      run || read.length + write.length > 0 || capabilities === "all" ||
+      (identity === "root" && uid !== 0) ||
+      capabilities.some((name) => (effective >> BigInt(Capability[name]) & 1n) === 0n)
+    ).map(({ why }) => `${why}: what that needs was given up at the start: restart portsentry`);
+  if (next.runAs !== first.runAs) {
+    messages.push("RUN_AS has another value now: restart portsentry");
+  }
+  return messages.map((message) => ({ where: next.file, line: 0, message }));
+}
+
+/** What a process holds. */
+export interface HeldPrivileges {
+  user: number;
+  group: number;
+  groups: number[];
+  capabilities: string[];
+  /** What it, or a program that it starts, could still come by. */
+  boundingSet: string[];
+  noNewPrivileges: boolean;
+  deno: Held;
+}
+
+/** What this process holds now, as `portsentry status` shows it. */
+export function heldPrivileges(): HeldPrivileges {
+  const { uid, gid, groups, effective, bounding, noNewPrivileges } = credentials();
+  return {
+    user: uid,
+    group: gid,
+    groups,
+    capabilities: capabilityNames(effective),
+    boundingSet: capabilityNames(bounding),
+    noNewPrivileges,
+    deno: heldPermissions(),
+  };
+}
+
+/** Names of a set; those that this program has nothing to do with by their numbers. */
+function capabilityNames(set: bigint): string[] {
+  const names = new Map<number, string>(
+    Object.entries(Capability).map(([name, number]) => [number, name]),
+  );
+  return Array.from({ length: 64 }, (_, number) => number)
+    .filter((number) => (set >> BigInt(number) & 1n) === 1n)
+    .map((number) => names.get(number) ?? `capability ${number}`);
+}
+
+/** Every file of a run, by what it is for. */
+function filesOf(options: Options, config: Config): Record<FileKind, string[]> {
+  const one = (path: string | undefined) => path === undefined ? [] : [path];
+  const state = config.stateFile ?? DEFAULT_STATE_FILE;
+  return {
+    "configuration": [options.configFile],
+    "ignore file": one(config.ignoreFile),
+    "history": one(config.historyFile),
+    "blocked file": one(config.blockedFile),
+    "state file": SQLITE_FILES.map((end) => state + end),
+    "control socket": [config.controlSocket ?? DEFAULT_CONTROL_SOCKET],
+    "pidfile": one(options.pidFile),
+    "hosts.deny": [HOSTS_DENY, HOSTS_DENY_NEW],
+  };
+}
+
+/** Without libpcap `-m raw` does without it, and `-m pcap` has told so. */
+function loadPcapIfThere(): void {
+  try {
+    loadPcap();
+  } catch (error) {
+    if (!(error instanceof LibraryError)) throw error;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Privileges as people read them: in `portsentry status` and `portsentry check`.
+ *
+ * @module
+ */
+import type { Options } from "./cli.ts";
+import type { Config } from "./config/config.ts";
+import { LISTS } from "./daemon/permissions.ts";
+import { privilegesFor } from "./daemon/privileges.ts";
+import { DEFAULT_USER } from "./limits.ts";
+import { factsOf, type HeldPrivileges } from "./privileged_run.ts";
+
+/** What a running program holds. */
+export function privilegeRows(held: HeldPrivileges): [string, string][] {
+  const { user, group, groups, capabilities, boundingSet, noNewPrivileges, deno } = held;
+  const final = noNewPrivileges && boundingSet.length === 0;
+  const others = groups.filter((one) => one !== group);
+  return [
+    [
+      "runs as",
+      `user ${user}, group ${group}` + (others.length > 0 ? ` and ${others.join(", ")}` : ""),
+    ],
+    ["capabilities", `${summaryOf(capabilities)}${final ? ", and never any other" : ""}`],
+    ...LISTS.map((name): [string, string] => {
+      const list = deno[name];
+      return [`Deno may ${VERBS[name]}`, list === "all" ? "anything" : listed(list, "nothing")];
+    }),
+  ];
+}
+
+/** What a run with this configuration would hold once it watches, when root has started it. */
+export function describePlan(config: Config, mode: Options["mode"]): string {
+  const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, mode));
+  const user = config.runAs ?? DEFAULT_USER;
+  if (user === "root") return 'root, with all capabilities: RUN_AS="root"';
+  const names = capabilities === "all" ? "all capabilities" : listed(capabilities, "nothing");
+  return identity === "root"
+    ? `root, with ${names}: ${rootFor}`
+    : `user ${user}, with ${names} of root's rights`;
+}
+
+const VERBS = { read: "read", write: "write", run: "run", ffi: "load" } as const;
+const MANY = 30;
+
+function summaryOf(capabilities: readonly string[]): string {
+  return capabilities.length > MANY ? "all, or nearly" : listed(capabilities, "none");
+}
+
+function listed(words: readonly string[], none: string): string {
+  return words.length === 0 ? none : words.join(", ");
+}
