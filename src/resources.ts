@@ -79,10 +79,9 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.blocked !== stay.blocked) resources.blocked?.close();
   if (resources.control !== stay.control) resources.control?.close();
   if (resources.metrics !== stay.metrics) resources.metrics?.close();
-  if (resources.blockade !== stay.blockade) {
-    // Another one has the kernel's table already.
-    resources.blockade?.close(stay.blockade ? true : undefined);
-  }
+  // Another one may have the kernel's table already.
+  const keep = stay.blockade ? true : undefined;
+  if (resources.blockade !== stay.blockade) resources.blockade?.close(keep);
   if (resources.guard !== stay.guard) resources.guard?.close();
 }
 

@@ -1,6 +1,6 @@
 # The Deno permissions of the program, in one place: explicit lists, nothing unscoped, no prompt. The
 # launcher of this tree reads this file; tools/build.sh puts it into everything it makes.
-# tests/packaging_test.ts holds it to what the program names itself.
+# tests/packaging/permissions_test.ts holds it to what the program names itself.
 #
 # PORTSENTRY_FILES adds files and folders, separated by commas, that the program may read and write.
 
