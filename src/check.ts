@@ -9,8 +9,9 @@ import { formatDuration } from "./config/duration.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
 import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
-import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
+import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import { describePlan } from "./privileges_text.ts";
+import { stateFileOf } from "./resources.ts";
 import { lackingPermissions } from "./response/requirements.ts";
 import { listInterfaces, selectInterfaces } from "./sentry/interfaces.ts";
 import { describeTarget } from "./sentry/stealth_sentry.ts";
@@ -56,7 +57,7 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     ],
     history_file: config.historyFile ?? "none",
     blocked_file: config.blockedFile ?? "none",
-    state_file: config.stateFile ?? (config.firewall ? DEFAULT_STATE_FILE : "none"),
+    state_file: stateFileOf(config) ?? "none",
     control_socket: config.controlSocket ?? DEFAULT_CONTROL_SOCKET,
     metrics: config.metrics ? `http://${formatEndpoint(config.metrics)}/metrics` : "none",
     runs_as: describePlan(config, "stealth"),

@@ -222,6 +222,28 @@ export const DEFAULT_CONTROL_SOCKET = "/run/portsentry/control.sock";
 /** Longest reason of a block by hand, in UTF-16 units. */
 export const MOST_REASON_CHARACTERS = 200;
 
+/** How often the tables for reports are written, while there is something to write. */
+export const STORE_WRITE_MS = 1000;
+
+/** Scans written at once: 10 ms of it, in which packets wait in their rings. */
+export const SCAN_ROWS_AT_ONCE = 1024;
+
+/** Scans that wait to be written; what comes on top is counted and lost. */
+export const SCAN_ROWS_WAITING = 16_384;
+
+/** Scans kept for reports: some 20 MB. The oldest make room. */
+export const SCAN_ROWS = 100_000;
+
+/** How long scans and hours are kept for reports. */
+export const REPORT_MEMORY_MS = 30 * 86_400_000;
+
+/** How often the tables for reports forget what is over. */
+export const STORE_TIDY_MS = 600_000;
+
+/** Ports of an hour that are kept by name, and types. */
+export const HOUR_PORTS = 50;
+export const HOUR_TYPES = 80;
+
 /** Clients of METRICS at once; who comes on top is hung up on. */
 export const METRICS_CLIENTS = 8;
 

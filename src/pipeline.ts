@@ -14,6 +14,7 @@ import { type Packet, Protocol } from "./packet/packet.ts";
 import type { HostNames } from "./response/host_names.ts";
 import type { Outcome, Responder } from "./response/responder.ts";
 import type { Services } from "./sentry/services.ts";
+import type { ScanStore } from "./state/scan_store.ts";
 
 /** What a pipeline is made of. */
 export interface PipelineParts {
@@ -28,6 +29,8 @@ export interface PipelineParts {
   /** The ignore file's name, for what is said about it. */
   ignoreFile: string;
   eventLog: EventLog;
+  /** What reports are made of; undefined without a state file. */
+  store: ScanStore | undefined;
   mode: Mode;
   log: Logger;
 }
@@ -63,7 +66,7 @@ export class Pipeline {
    */
   take(packet: Packet): boolean {
     this.#packets++;
-    const { detector, services, mode, log } = this.#parts;
+    const { detector, services, store, mode, log } = this.#parts;
     if (!detector.isProbe(packet)) {
       if (log.debugging) log.debug(`${describe(packet)} is no probe of a watched port`);
       return false;
@@ -78,6 +81,7 @@ export class Pipeline {
     this.#events++;
     const event = scanEvent(packet, verdict, mode);
     this.tally.probe(event, Date.now());
+    store?.count(event);
     this.#handle(event);
     return verdict >= Verdict.LogOnly;
   }

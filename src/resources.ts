@@ -12,7 +12,7 @@ import { StartError } from "./config/fault.ts";
 import { reason, refuseFifo } from "./config/load.ts";
 import { answer, type ControlSubject } from "./control.ts";
 import { ControlServer } from "./daemon/control_server.ts";
-import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
+import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
 import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
 import { formatMetrics, type MetricFamily } from "./metrics/exposition.ts";
@@ -20,6 +20,8 @@ import { MetricsServer } from "./metrics/metrics_server.ts";
 import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { LockoutGuard } from "./response/lockout_guard.ts";
+import { isDamaged, setAside } from "./state/database.ts";
+import { ScanStore } from "./state/scan_store.ts";
 
 /** What is open for a configuration. */
 export interface Resources {
@@ -29,6 +31,8 @@ export interface Resources {
   blockade?: Blockade | undefined;
   control?: ControlServer | undefined;
   metrics?: MetricsServer | undefined;
+  /** What reports are made of. */
+  store?: ScanStore | undefined;
 }
 
 /** What opening needs of the run. */
@@ -59,6 +63,7 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.control = openControl(config, old.control, parts);
     opened.metrics = openMetrics(config, old.metrics, parts);
     opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
+    opened.store = openStore(config, old.store, parts);
     return opened;
   } catch (error) {
     abandonResources(opened, old);
@@ -79,6 +84,7 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.blocked !== stay.blocked) resources.blocked?.close();
   if (resources.control !== stay.control) resources.control?.close();
   if (resources.metrics !== stay.metrics) resources.metrics?.close();
+  if (resources.store !== stay.store) resources.store?.close();
   // Another one may have the kernel's table already.
   const keep = stay.blockade ? true : undefined;
   if (resources.blockade !== stay.blockade) resources.blockade?.close(keep);
@@ -179,6 +185,41 @@ function openMetrics(
     const message = `METRICS="${formatEndpoint(metrics)}": cannot listen there: ` +
       reason(error, "");
     throw new StartError([{ where: file, line: 0, message }]);
+  }
+}
+
+/** The state file of a configuration; undefined when it asks for none. */
+export function stateFileOf({ stateFile, firewall }: Config): string | undefined {
+  return stateFile ?? (firewall === undefined ? undefined : DEFAULT_STATE_FILE);
+}
+
+/** Reports are a convenience: that they cannot be kept is told, and is no reason not to watch. */
+function openStore(
+  config: Config,
+  old: ScanStore | undefined,
+  { log }: ResourceParts,
+): ScanStore | undefined {
+  const path = stateFileOf(config);
+  if (path === undefined || path === old?.path) return path === undefined ? undefined : old;
+  const open = () => {
+    refuseFifo(path);
+    return new ScanStore(path, log);
+  };
+  try {
+    try {
+      return open();
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      const aside = setAside(path);
+      log.error(`STATE_FILE ${path} is damaged (${reason(error, path)}): set aside as ${aside}`);
+      return open();
+    }
+  } catch (error) {
+    log.error(
+      `Cannot keep what is scanned in STATE_FILE ${path}: ${reason(error, path)}: ` +
+        "reports will lack this run",
+    );
+    return undefined;
   }
 }
 

@@ -118,6 +118,7 @@ export class Watch {
       blocks: undefined,
       hostsDeny: new HostsDeny(),
       commands: new CommandRunner(this.#poller),
+      onBlocked: () => this.#resources.store?.countBlock(),
       log,
     });
     // In connect mode the service at every port is this program itself.
@@ -132,6 +133,7 @@ export class Watch {
       reasonToSpare: () => undefined,
       ignoreFile: config.ignoreFile ?? "",
       eventLog: this.#eventLog,
+      store: undefined,
       mode: options.mode,
       log,
     });
@@ -226,7 +228,7 @@ export class Watch {
   /** From here on nothing can fail. */
   #apply(settings: Settings, resources: Resources): void {
     const { config, ignore } = settings;
-    const { history, blocked, blockade, guard } = resources;
+    const { history, blocked, blockade, guard, store } = resources;
     const { history: oldHistory, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
@@ -241,6 +243,7 @@ export class Watch {
       names: config.resolveHost ? this.#names : undefined,
       reasonToSpare: (host) => guard?.reasonToSpare(host),
       ignoreFile: config.ignoreFile ?? "",
+      store,
     });
   }
 
@@ -319,6 +322,8 @@ export class Watch {
     yield* this.#watched?.sentry.losses() ?? [];
     const { notRun } = this.#responder;
     yield { what: "events were not responded to, too many waited", count: notRun };
+    const { lost = 0 } = this.#resources.store ?? {};
+    yield { what: "scans were not written for reports", count: lost };
   }
 
   /** What `portsentry status` shows. */

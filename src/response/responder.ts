@@ -24,6 +24,8 @@ export interface ResponderParts {
   blocks: Blocks | undefined;
   hostsDeny: HostsDeny;
   commands: CommandRunner;
+  /** Takes the event for which a host was blocked: once for each block. */
+  onBlocked: (event: ScanEvent) => void;
   log: Logger;
 }
 
@@ -148,6 +150,7 @@ export class Responder {
     log.notice(
       `attackalert: Host ${event.source} has been blocked via nftables ${time}${network}`,
     );
+    this.#parts.onBlocked(event);
     return "blocked";
   }
 
@@ -169,10 +172,17 @@ export class Responder {
         return false;
       }).then((worked) => {
         this.#active--;
+        if (worked) this.#tellBlocked(event);
         this.#end(event.source, worked ? "blocked" : "not blocked");
         this.#pump();
       });
     }
+  }
+
+  /** The firewall tells of its own blocks; a command of mode 2 is none. */
+  #tellBlocked(event: ScanEvent): void {
+    const { config, blocks, onBlocked } = this.#parts;
+    if (modeOf(config, event) === BlockMode.Block && !blocks?.has(event.source)) onBlocked(event);
   }
 
   #end(source: string, outcome: Outcome): void {

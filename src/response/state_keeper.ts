@@ -5,7 +5,8 @@
  * @module
  */
 import type { Logger } from "../log/logger.ts";
-import { type BlockRecord, ForeignStateFile, isDamaged, StateFile } from "../state/state_file.ts";
+import { ForeignStateFile, isDamaged, setAside } from "../state/database.ts";
+import { type BlockRecord, StateFile } from "../state/state_file.ts";
 
 /** Keeps the blocks in force, and knows who was blocked before. */
 export class StateKeeper {
@@ -98,7 +99,7 @@ function openOrSetAside(path: string, log: Logger): Opened {
     const state = StateFile.open(path);
     return { state, found: state.blocks() };
   } catch (error) {
-    if (isDamaged(error)) return { state: setAside(path, error, log), found: [] };
+    if (isDamaged(error)) return { state: replaced(path, error, log), found: [] };
     const left = error instanceof ForeignStateFile ? ", and is left as it is" : "";
     log.error(
       `Cannot use ${path} as STATE_FILE: ${messageOf(error)}${left}: ` +
@@ -117,12 +118,9 @@ function readable(path: string): readonly BlockRecord[] {
   }
 }
 
-/** Nothing is thrown away: somebody may want to see what was in it. */
-function setAside(path: string, damage: unknown, log: Logger): StateFile {
-  const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
-  const aside = `${path}.damaged-${stamp}`;
+function replaced(path: string, damage: unknown, log: Logger): StateFile {
   try {
-    for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, aside + suffix);
+    const aside = setAside(path);
     const state = StateFile.open(path);
     log.error(`STATE_FILE ${path} is damaged (${messageOf(damage)}): set aside as ${aside}`);
     return state;
@@ -132,14 +130,6 @@ function setAside(path: string, damage: unknown, log: Logger): StateFile {
         `${messageOf(error)}: blocks will be forgotten in a restart`,
     );
     return StateFile.inMemory();
-  }
-}
-
-function renameIfThere(from: string, to: string): void {
-  try {
-    Deno.renameSync(from, to);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

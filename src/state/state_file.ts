@@ -1,6 +1,5 @@
 /**
- * What has to outlive a crash and a reboot, in one SQLite file: the blocks in force, and who has been
- * blocked before.
+ * What has to outlive a crash and a reboot: the blocks in force, and who has been blocked before.
  *
  * The file is a convenience and never a condition: when it cannot be read or written, that is told, and
  * the watch goes on with what is in memory.
@@ -8,8 +7,8 @@
  * @module
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { dirname } from "node:path";
 import { OFFENDER_MEMORY_MS, OFFENDERS } from "../limits.ts";
+import { closeDatabase, openDatabase, setUp, transaction } from "./database.ts";
 
 /** A host or network that is blocked. Times are of the wall clock, in milliseconds since 1970. */
 export interface BlockRecord {
@@ -23,27 +22,6 @@ export interface BlockRecord {
   /** How many times this host has been blocked, this one included. */
   count: number;
 }
-
-/** The file holds something else than a state of this program, and is left as it is. */
-export class ForeignStateFile extends Error {
-  override name = "ForeignStateFile";
-}
-
-const APPLICATION_ID = 0x5053_656e; // "PSen", so that file(1) and we know our own
-const VERSION = 1;
-
-const SCHEMA = `
-  CREATE TABLE blocks (
-    host TEXT PRIMARY KEY, started INTEGER NOT NULL, ends INTEGER, reason TEXT NOT NULL,
-    count INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE offenders (
-    host TEXT PRIMARY KEY, last INTEGER NOT NULL, count INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX offenders_by_last ON offenders (last);
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${VERSION};
-`;
 
 /** An open state. */
 export class StateFile {
@@ -70,11 +48,8 @@ export class StateFile {
    * @throws {Error} when it is damaged (see {@link isDamaged}) or cannot be used
    */
   static open(path: string): StateFile {
-    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    if (!exists(path)) Deno.writeFileSync(path, new Uint8Array(), { createNew: true, mode: 0o600 });
-    const database = new DatabaseSync(path, { timeout: 1000 });
+    const database = openDatabase(path);
     try {
-      prepare(database);
       return new StateFile(database);
     } catch (error) {
       database.close();
@@ -99,7 +74,7 @@ export class StateFile {
   /** A state that is in memory alone. */
   static inMemory(): StateFile {
     const database = new DatabaseSync(":memory:");
-    database.exec(SCHEMA);
+    setUp(database);
     return new StateFile(database);
   }
 
@@ -119,7 +94,7 @@ export class StateFile {
    * @throws {Error} when the disk takes none of it
    */
   add(blocks: readonly BlockRecord[], removed: readonly string[] = []): void {
-    this.#transaction(() => {
+    transaction(this.#database, () => {
       for (const host of removed) this.#remove.run(host);
       for (const block of blocks) {
         this.#putOne(block);
@@ -134,7 +109,7 @@ export class StateFile {
    * @throws {Error} when the disk takes none of it
    */
   forgive(hosts: readonly string[]): void {
-    this.#transaction(() => {
+    transaction(this.#database, () => {
       for (const host of hosts) {
         this.#remove.run(host);
         this.#forgive.run(host);
@@ -144,7 +119,7 @@ export class StateFile {
 
   /** Makes these all the blocks there are. @throws {Error} when the disk takes none of it */
   replace(blocks: Iterable<BlockRecord>): void {
-    this.#transaction(() => {
+    transaction(this.#database, () => {
       this.#database.exec("DELETE FROM blocks");
       for (const block of blocks) this.#putOne(block);
     });
@@ -157,7 +132,7 @@ export class StateFile {
    * @throws {Error} when the disk takes none of it
    */
   forget(nowMs: number): void {
-    this.#transaction(() => {
+    transaction(this.#database, () => {
       this.#database.prepare("DELETE FROM blocks WHERE ends <= ?").run(nowMs);
       this.#database.prepare("DELETE FROM offenders WHERE last < ?")
         .run(nowMs - OFFENDER_MEMORY_MS);
@@ -177,11 +152,7 @@ export class StateFile {
    * @throws {Error} when the disk does not take what the log has; it is there at the next start
    */
   close(): void {
-    try {
-      this.#database.exec("PRAGMA journal_mode = DELETE");
-    } finally {
-      this.#database.close();
-    }
+    closeDatabase(this.#database);
   }
 
   #putOne({ host, startMs, endMs, reason, count }: BlockRecord): void {
@@ -193,18 +164,6 @@ export class StateFile {
       count,
     );
   }
-
-  #transaction(change: () => void): void {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      change();
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      // A full disk may have ended the transaction already.
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
-  }
 }
 
 function blocksOf(database: DatabaseSync): BlockRecord[] {
@@ -215,47 +174,4 @@ function blocksOf(database: DatabaseSync): BlockRecord[] {
     reason: String(row.reason),
     count: Number(row.count),
   }));
-}
-
-/** Whether SQLite says that the file is none of its own, or broken. */
-export function isDamaged(error: unknown): boolean {
-  const SQLITE_CORRUPT = 11; // <sqlite3.h>
-  const SQLITE_NOTADB = 26;
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
-  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB || error instanceof DamagedStateFile;
-}
-
-/** SQLite opened it, and found its pages broken. */
-class DamagedStateFile extends Error {
-  override name = "DamagedStateFile";
-}
-
-/** Checks what the file is, and sets it up. */
-function prepare(database: DatabaseSync): void {
-  const pragma = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
-  const id = pragma("application_id");
-  const version = pragma("user_version");
-  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get()!;
-  const empty = Number(tables) === 0;
-  if (!empty && id !== APPLICATION_ID) {
-    throw new ForeignStateFile("it is a database of something else");
-  }
-  if (!empty && version !== VERSION) {
-    throw new ForeignStateFile(`it was written by another version of this program (${version})`);
-  }
-  // Survives the end of the process at any moment; the end of the machine may cost the last second.
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
-  const found = pragma("quick_check(1)");
-  if (found !== "ok") throw new DamagedStateFile(String(found));
-  if (empty) database.exec(SCHEMA);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

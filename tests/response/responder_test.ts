@@ -29,7 +29,7 @@ class HeldCommands {
   }
 }
 
-function responderWith(held: HeldCommands) {
+function responderWith(held: HeldCommands, onBlocked: (event: ScanEvent) => void = () => {}) {
   const config = {
     ...defaultConfig("portsentry.conf"),
     blockTcp: BlockMode.Block,
@@ -41,6 +41,7 @@ function responderWith(held: HeldCommands) {
     blocks: undefined,
     hostsDeny: new HostsDeny(),
     commands: held as unknown as CommandRunner,
+    onBlocked,
     log: new Logger({ verbose: false, debug: false, outputs: [] }),
   });
   return { config, responder };
@@ -62,6 +63,26 @@ Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked
   for (const end of held.ends) end();
   assert.deepEqual((await Promise.all(outcomes)).at(-1), "not blocked");
   assert.equal(held.started.length, COMMANDS_AT_ONCE);
+});
+
+Deno.test("Responder tells of each block once, however many events have asked for it", async () => {
+  const held = new HeldCommands();
+  const blocked: string[] = [];
+  const { config, responder } = responderWith(held, ({ source }) => blocked.push(source));
+  const outcomes = [event(1), event(2), event(1), event(1)].map((one) => responder.respond(one));
+  for (const end of held.ends) end();
+  await Promise.all(outcomes);
+  assert.deepEqual(blocked, [event(1).source, event(2).source]);
+  // A command that is no block, and one for a configuration that does not block any more.
+  responder.reconfigure({
+    config: { ...config, blockTcp: BlockMode.RunCommand, killRunCmd: "tell $TARGET$" },
+    blocked: undefined,
+    blocks: undefined,
+  });
+  const told = responder.respond(event(3));
+  held.ends.at(-1)!();
+  assert.equal(await told, "blocked");
+  assert.equal(blocked.length, 2);
 });
 
 Deno.test("Responder: more hosts than may wait are not acted on, told at once, and counted", async () => {

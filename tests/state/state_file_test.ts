@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { OFFENDER_MEMORY_MS } from "../../src/limits.ts";
-import {
-  type BlockRecord,
-  ForeignStateFile,
-  isDamaged,
-  StateFile,
-} from "../../src/state/state_file.ts";
+import { ForeignStateFile, isDamaged } from "../../src/state/database.ts";
+import { type BlockRecord, StateFile } from "../../src/state/state_file.ts";
 
 const NOW = 1_700_000_000_000;
 
