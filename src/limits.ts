@@ -259,6 +259,9 @@ export const DEFAULT_STATE_FILE = "/var/lib/portsentry/portsentry.db";
 /** How long changes of the kernel's firewall may settle before ours is looked at. */
 export const FIREWALL_SETTLE_MS = 75;
 
+/** Blocks at once that are put into it without asking whose change it was that it tells of. */
+export const FIREWALL_SMALL = 16;
+
 /** How often it is looked at while others change theirs all the time, or a repair fails. */
 export const FIREWALL_CHECK_MS = 1000;
 

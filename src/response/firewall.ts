@@ -10,7 +10,7 @@ import { NftElements } from "../../ffi/nft_elements.ts";
 import { RulesetChanges } from "../../ffi/nft_changes.ts";
 import { NftQuery } from "../../ffi/nft_query.ts";
 import { Nftables, NftablesError } from "../../ffi/nftables.ts";
-import { FIREWALL_CHECK_MS, FIREWALL_SETTLE_MS } from "../limits.ts";
+import { FIREWALL_CHECK_MS, FIREWALL_SETTLE_MS, FIREWALL_SMALL } from "../limits.ts";
 import { refusal } from "./firewall_error.ts";
 import {
   type Block,
@@ -140,9 +140,11 @@ export class Firewall {
    */
   block(blocks: readonly Block[]): void {
     const fresh = newElements(blocks);
-    if (fresh?.every(({ set }) => this.#sets.has(set))) {
-      this.#withRepair(() => this.#transact(() => this.#elements.add(fresh)));
-    } else this.#blockAny(elementsOf(blocks));
+    if (!fresh?.every(({ set }) => this.#sets.has(set))) this.#blockAny(elementsOf(blocks));
+    // To find out whether a change is ours takes as long as the change: a small one is looked at like
+    // somebody else's, a moment later.
+    else if (blocks.length <= FIREWALL_SMALL) this.#withRepair(() => this.#elements.add(fresh));
+    else this.#withRepair(() => this.#transact(() => this.#elements.add(fresh)));
   }
 
   #blockAny(elements: readonly Elements[]): void {
