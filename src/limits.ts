@@ -140,6 +140,10 @@ export const SYSLOG_PENDING_LINES = 20_000;
 /** Wait before a logger that took nothing is tried again. */
 export const SYSLOG_RETRY_MS = 50;
 
+/** Wait before a service manager that took nothing is told again, and what may wait for it. */
+export const NOTIFY_RETRY_MS = 50;
+export const NOTIFY_WAITING = 64;
+
 /** Text of PORT_BANNER, in bytes: one packet holds it, and a send buffer always has room for it. */
 export const BANNER_BYTES = 1024;
 

@@ -8,6 +8,7 @@ import type { Poller } from "../../ffi/epoll.ts";
 import { Interval } from "../../ffi/interval.ts";
 import { readSystemFile, SystemError } from "../../ffi/libc.ts";
 import { UnixDatagram } from "../../ffi/unix_datagram.ts";
+import { NOTIFY_RETRY_MS, NOTIFY_WAITING } from "../limits.ts";
 
 /** Pings in the time that the watchdog waits for one: sd_watchdog_enabled(3) wants two. */
 const PINGS = 2;
@@ -27,6 +28,9 @@ export class ServiceManager {
   #interval: Interval | undefined;
   #poller: Poller | undefined;
   #status = "";
+  /** What a busy manager has not taken: without READY it would end a service that runs. */
+  readonly #waiting: Uint8Array<ArrayBuffer>[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(environment: readonly string[] = environmentOf()) {
     this.#terms = termsOf(environment);
@@ -63,17 +67,22 @@ export class ServiceManager {
 
   /** The program is about to end. */
   stopping(): void {
+    this.#endPings();
     this.#tell("STOPPING=1\nSTATUS=Shutting down\n");
   }
 
   close(): void {
-    if (this.#interval) {
-      this.#poller?.remove(this.#interval.fd);
-      this.#interval.close();
-    }
-    this.#interval = undefined;
+    this.#endPings();
+    clearTimeout(this.#timer);
     this.#socket?.close();
     this.#socket = undefined;
+  }
+
+  #endPings(): void {
+    if (!this.#interval) return;
+    this.#poller?.remove(this.#interval.fd);
+    this.#interval.close();
+    this.#interval = undefined;
   }
 
   /** A status that has not changed is not told again. */
@@ -83,19 +92,34 @@ export class ServiceManager {
     return `STATUS=${status}\n`;
   }
 
-  /** What is not taken is lost: a manager that is not there, or is busy, stops nothing. */
+  /** Nothing waits for the manager: what it does not take now it is told later, in the same order. */
   #tell(lines: string): void {
     if (!this.#terms) return;
-    const datagram = new TextEncoder().encode(lines);
-    if (this.#socket?.send(datagram)) return;
+    if (this.#waiting.length < NOTIFY_WAITING) this.#waiting.push(new TextEncoder().encode(lines));
+    this.#retry();
+  }
+
+  #retry(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    while (this.#waiting.length > 0 && this.#send(this.#waiting[0])) this.#waiting.shift();
+    if (this.#waiting.length > 0) {
+      this.#timer = setTimeout(() => this.#retry(), NOTIFY_RETRY_MS);
+    }
+  }
+
+  /** False when the manager is busy; to one that is not there, everything is told. */
+  #send(datagram: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#socket?.send(datagram)) return true;
     this.#socket?.close();
     this.#socket = undefined;
     try {
-      this.#socket = new UnixDatagram(this.#terms.socket);
-      this.#socket.send(datagram);
+      this.#socket = new UnixDatagram(this.#terms!.socket);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
+      return true;
     }
+    return this.#socket.send(datagram);
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Poller } from "../../ffi/epoll.ts";
+import { UnixDatagram } from "../../ffi/unix_datagram.ts";
 import { ServiceManager } from "../../src/daemon/notify.ts";
 import { Datagrams } from "../datagrams.ts";
 
@@ -124,5 +125,26 @@ Deno.test(
     service.stopping();
     service.close();
     assert.equal(second.take().length, 1);
+  }),
+);
+
+Deno.test(
+  "ServiceManager tells a busy manager everything later, in order",
+  withFolder(async (folder) => {
+    using manager = new Datagrams(`${folder}/notify`);
+    // As many as fit: net.unix.max_dgram_qlen.
+    const crowd = new UnixDatagram(`${folder}/notify`);
+    let count = 0;
+    while (crowd.send(new Uint8Array([46]))) count++;
+    crowd.close();
+    const poller = new Poller();
+    const service = new ServiceManager([`NOTIFY_SOCKET=${folder}/notify`]);
+    service.ready(poller, () => "Watching");
+    service.reloading();
+    assert.equal(manager.take().length, count);
+    await manager.until(/^RELOADING=1\n$/);
+    assert.deepEqual(manager.all.slice(count), ["READY=1\nSTATUS=Watching\n", "RELOADING=1\n"]);
+    service.close();
+    poller.close();
   }),
 );
