@@ -8,7 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { addCommands, type CommandRequest } from "./cli_commands.ts";
 import { StartError } from "./config/fault.ts";
 import { droppedOptions } from "./config/version1.ts";
-import { escapeControls } from "./text.ts";
+import { escapeControls, quote } from "./text.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -157,6 +157,9 @@ function collectOutput(value: string, before: LogOutput[]): LogOutput[] {
 
 /** Commander's message on one line, without its `error: `. */
 function faultText(error: CommanderError): string {
+  // Behind no command an operand can only have been meant as one.
+  const [, word] = /too many arguments\. Expected 0 .*?: (.*?)\.?$/s.exec(error.message) ?? [];
+  if (word !== undefined) return `there is no command ${quote(word)}: see portsentry --help`;
   return escapeControls(error.message.replace(/^error: /, "").trim().replaceAll(/\s*\n\s*/g, " "));
 }
 

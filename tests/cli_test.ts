@@ -93,7 +93,8 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   [["-atcp", "-sudp"], /^portsentry: option '-atcp' .*\nportsentry: option '-sudp' /],
   [["--ready-fd", "x"], /'--ready-fd <fd>' argument 'x' is invalid\. Write a descriptor's number/],
   [["--\x1b[31m"], /^portsentry: unknown option '--\\x1b\[31m'$/],
-  [["start"], /too many arguments.*start/],
+  [["start"], /there is no command "start": see portsentry --help/],
+  [["status", "start"], /too many arguments.*start/],
 ];
 
 for (const [args, fault] of FAULTS) {
