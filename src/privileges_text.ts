@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { findUser } from "../ffi/credentials.ts";
 import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import { LISTS } from "./daemon/permissions.ts";
@@ -33,6 +34,9 @@ export function describePlan(config: Config, mode: Options["mode"]): string {
   const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, mode));
   const user = config.runAs ?? DEFAULT_USER;
   if (user === "root") return 'root, with all capabilities: RUN_AS="root"';
+  if (config.runAs === undefined && !findUser(user)) {
+    return `root, with all capabilities: there is no user ${user}`;
+  }
   const names = capabilities === "all" ? "all capabilities" : listed(capabilities, "nothing");
   return identity === "root"
     ? `root, with ${names}: ${rootFor}`
