@@ -28,6 +28,8 @@ import { listInterfaces } from "./sentry/interfaces.ts";
 import { captureMethod, interfaceFaults } from "./watched.ts";
 
 const PRIVILEGED_PORTS = 1024;
+const HISTORY_HEAD = /^\n?(?:$|[\dT:.+-]+ Scan from: \[)/;
+const PIDFILE_HEAD = /^\d*\n?$/;
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
 
 /** What of a configuration decides about privileges. */
@@ -74,9 +76,9 @@ export function giveUpRoot(options: Options, { config }: Settings): Kept {
       runAs: config.runAs,
       read: [...files.configuration, ...files["ignore file"]],
       write: {
-        appended: [
-          ...permitted("history").map((path) => ({ path, mode: 0o640 })),
-          ...permitted("pidfile").map((path) => ({ path, mode: 0o644 })),
+        single: [
+          ...permitted("history").map((path) => ({ path, mode: 0o640, head: HISTORY_HEAD })),
+          ...permitted("pidfile").map((path) => ({ path, mode: 0o644, head: PIDFILE_HEAD })),
         ],
         managed: [
           ...permitted("blocked file"),
@@ -84,7 +86,7 @@ export function giveUpRoot(options: Options, { config }: Settings): Kept {
           ...(named ? socket : []),
         ],
       },
-      wished: { appended: [], managed: named ? [] : socket },
+      wished: { single: [], managed: named ? [] : socket },
     });
   } catch (error) {
     if (!(error instanceof UnknownUser)) throw error;

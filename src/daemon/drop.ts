@@ -76,9 +76,11 @@ export function dropPrivileges(plan: DropPlan): Kept {
     return { level: "notice", text };
   }
   const missing = TO_DROP.filter((name) => (now.effective & capabilitySet([name])) === 0n);
-  const reasons = missing.length > 0
-    ? [`this process lacks ${missing.join(", ")}`]
-    : obstacles(plan, identity === "root" ? ROOT : user);
+  // Whoever has started it with less has chosen what it may do.
+  if (missing.length > 0) {
+    return { level: "notice", text: `Root is kept: this process lacks ${missing.join(", ")}` };
+  }
+  const reasons = obstacles(plan, identity === "root" ? ROOT : user);
   if (reasons.length > 0) return { level: "error", text: `Root is kept: ${reasons.join("; ")}` };
   return becomeProgram({
     user: identity === "root" ? ROOT : user,

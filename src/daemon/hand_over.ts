@@ -21,12 +21,20 @@ import {
   openAt,
   stateOf,
 } from "../../ffi/owned_files.ts";
-import { SystemError } from "../../ffi/libc.ts";
+import { check, libc, SystemError } from "../../ffi/libc.ts";
+
+/** A file that is opened alone: its folder need not be the user's. */
+export interface SingleFile {
+  path: string;
+  /** Of a file that is made. */
+  mode: number;
+  /** How a file of ours begins, unless it is empty: a slip in a path must not give /etc/passwd away. */
+  head: RegExp;
+}
 
 /** Files that the program writes, as far as it has them. */
 export interface OwnFiles {
-  /** Each is opened alone: its folder need not be the user's. */
-  appended: readonly { path: string; mode: number }[];
+  single: readonly SingleFile[];
   /** Made, replaced or removed: their folders have to be the user's. */
   managed: readonly string[];
 }
@@ -35,6 +43,7 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 const FOLDER_MODE = 0o755;
 const ROOT = 0;
+const HEAD_BYTES = 64;
 
 /** SQLite's files beside a database. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];
@@ -48,11 +57,11 @@ class NotHandedOver extends Error {}
  * @returns what `user` cannot have, and why; empty when all is well
  */
 export function handOver(files: OwnFiles, user: User): string[] {
-  const own = new Set([...files.appended.map(({ path }) => path), ...files.managed]);
+  const own = new Set([...files.single.map(({ path }) => path), ...files.managed]);
   const folders = new Set(files.managed.map((path) => dirname(path)));
   const reasons = [
     ...[...folders].map((folder) => told(folder, () => handOverFolder(folder, own, user))),
-    ...files.appended.map(({ path, mode }) => told(path, () => handOverFile(path, mode, user))),
+    ...files.single.map((file) => told(file.path, () => handOverFile(file, user))),
   ];
   return reasons.filter((reason) => reason !== undefined);
 }
@@ -68,7 +77,7 @@ function told(path: string, act: () => void): string | undefined {
   }
 }
 
-function handOverFile(path: string, mode: number, user: User): void {
+function handOverFile({ path, mode, head }: SingleFile, user: User): void {
   const append = Open.Write | Open.Append | Open.NonBlocking;
   const tryAsUser = () =>
     asUser(user, () => attempt(() => openAt(undefined, path, append | Open.Create, mode)));
@@ -78,9 +87,9 @@ function handOverFile(path: string, mode: number, user: User): void {
   if (first !== Errno.NoAccess && first !== Errno.NoEntry) return;
   const { folder, made } = openTrusted(dirname(path));
   try {
-    const flags = append | Open.Create | Open.NoFollow;
+    const flags = Open.ReadWrite | Open.NonBlocking | Open.Create | Open.NoFollow;
     const fd = openAt(folder, basename(path), flags, mode);
-    giveFile(fd, user);
+    giveFile(fd, user, head);
     if (made) giveTo(folder, user.uid, user.gid);
   } finally {
     closeFile(folder);
@@ -130,7 +139,7 @@ function takeInventory(folder: number, files: readonly string[], user: User): vo
 }
 
 /** Gives an open file of root's away, and closes it. */
-function giveFile(fd: number, user: User): void {
+function giveFile(fd: number, user: User, head?: RegExp): void {
   try {
     const { regular, links, uid, gid } = stateOf(fd);
     if (!regular) throw new NotHandedOver("is no file");
@@ -138,10 +147,17 @@ function giveFile(fd: number, user: User): void {
     if (links !== 1) throw new NotHandedOver(`has ${links} names: remove all others`);
     if (uid === user.uid) return;
     if (uid !== ROOT) throw new NotHandedOver(`belongs to another user, ${uid}`);
+    if (head && !head.test(headOf(fd))) throw new NotHandedOver("holds something else already");
     giveTo(fd, user.uid, gid === ROOT ? user.gid : gid);
   } finally {
     closeFile(fd);
   }
+}
+
+function headOf(fd: number): string {
+  const head = new Uint8Array(HEAD_BYTES);
+  const length = check(libc().pread(fd, head, BigInt(HEAD_BYTES), 0n), "pread");
+  return new TextDecoder().decode(head.subarray(0, length));
 }
 
 /**

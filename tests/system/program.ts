@@ -29,8 +29,16 @@ export interface ProgramOptions {
   files?: Record<string, Uint8Array>;
   /** A command that runs the program's, such as one that changes what it sees of the host. */
   wrapper?: string[];
+  /** The program and its Deno, in a folder that every user may read: see bundle.ts. */
+  bundle?: Bundle;
   /** As on a host that has no libpcap. */
   withoutLibpcap?: boolean;
+}
+
+/** A program in one file, and the Deno that runs it. */
+export interface Bundle {
+  deno: string;
+  script: string;
 }
 
 /** The ways stealth mode captures, as options. */
@@ -45,7 +53,7 @@ export const BUILT: string | undefined = Deno.env.get("PORTSENTRY_PROGRAM");
 
 /** The command that runs the program with the Deno permissions it needs and no others. */
 export function programCommand(folder: string, options: ProgramOptions = {}): string[] {
-  return BUILT === undefined
+  return BUILT === undefined || options.bundle
     ? sourceCommand(folder, options)
     : builtCommand(BUILT, folder, options);
 }
@@ -53,13 +61,13 @@ export function programCommand(folder: string, options: ProgramOptions = {}): st
 /** The command that runs the program from its sources. */
 export function sourceCommand(
   folder: string,
-  { permissions = [], withoutLibpcap = false }: ProgramOptions = {},
+  { permissions = [], withoutLibpcap = false, bundle }: ProgramOptions = {},
 ): string[] {
   const { libpcap, ...others } = LIBRARIES;
   const allowed = Object.values(withoutLibpcap ? others : { libpcap, ...others });
   const libraries = allowed.flatMap(({ paths }) => paths).join(",");
   return [
-    Deno.execPath(),
+    bundle?.deno ?? Deno.execPath(),
     "run",
     "--no-prompt",
     "--cached-only",
@@ -67,7 +75,7 @@ export function sourceCommand(
     `--allow-read=${folder}`,
     `--allow-write=${folder}`,
     ...permissions,
-    MOD,
+    bundle?.script ?? MOD,
   ];
 }
 
@@ -108,6 +116,7 @@ export class Program implements AsyncDisposable {
   /** Starts the program and returns at once. */
   static spawn(options: ProgramOptions = {}): Program {
     const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+    if (options.bundle) Deno.chmodSync(folder, 0o755);
     let config = (options.config ?? 'TCP_PORTS="1-1024"').replaceAll("FOLDER", folder);
     if (options.ignore !== undefined) {
       Deno.writeTextFileSync(`${folder}/portsentry.ignore`, options.ignore);
