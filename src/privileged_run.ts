@@ -105,6 +105,7 @@ export function giveUpPermissions(options: Options, config: Config): void {
     read: [...read].flatMap((kind) => files[kind]),
     write: [...write].flatMap((kind) => files[kind]),
     run: run ? [SHELL] : [],
+    net: config.metrics !== undefined,
   });
 }
 

@@ -18,10 +18,13 @@ export type ListName = typeof LISTS[number];
 export type Held = Record<ListName, string[] | "all">;
 
 /** Paths, by what may be done with them. */
-export type Needed = Record<"read" | "write" | "run", readonly string[]>;
+export type Needed = Record<"read" | "write" | "run", readonly string[]> & {
+  /** Whether anybody is served over the network. */
+  net: boolean;
+};
 
 const SHORT: Record<string, string> = { R: "read", W: "write" };
-const WHOLE = ["ffi", "net", "env", "sys", "import"] as const;
+const WHOLE = ["ffi", "env", "sys", "import"] as const;
 
 /** The lists of Deno's own arguments, which stand before the program's file. */
 export function grantedLists(denoArguments: readonly string[]): Record<ListName, string[]> {
@@ -39,6 +42,7 @@ export function giveBack(needed: Needed): void {
   const lists = ownLists();
   const here = currentDirectory(); // while its library can still be opened
   for (const name of WHOLE) Deno.permissions.revokeSync({ name });
+  if (!needed.net) Deno.permissions.revokeSync({ name: "net" });
   if (needed.run.length === 0) Deno.permissions.revokeSync({ name: "run" });
   for (const path of lists.run) {
     if (!needed.run.includes(path)) Deno.permissions.revokeSync({ name: "run", command: path });

@@ -29,7 +29,7 @@ async function rotate(command: string[]): Promise<Deno.CommandStatus> {
 }
 
 Deno.test("the logrotate rule tells the process in the pidfile to open the new history", async () => {
-  assert.equal((await rotate(["sh", "-c", "sleep 2; exit 0", "portsentry"])).signal, "SIGHUP");
+  assert.equal((await rotate(["sh", "-c", "sleep 20; exit 0", "portsentry"])).signal, "SIGHUP");
 });
 
 Deno.test("the logrotate rule spares a process that only has the number of a stale pidfile", async () => {

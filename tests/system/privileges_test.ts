@@ -52,7 +52,7 @@ const KINDS: [name: string, options: ProgramOptions, state: string, told: RegExp
     "DRY_RUN",
     {
       config: `TCP_PORTS="1-1024"\n${AS_NOBODY}BLOCK_TCP="1"\nFIREWALL="nftables"\n` +
-        'KILL_ROUTE="true $TARGET$"\nDRY_RUN="1"',
+        'KILL_ROUTE="true $TARGET$"\nDRY_RUN="1"\nSTATE_FILE="FOLDER/state/portsentry.db"',
     },
     reduced(NOBODY, "2000"),
     undefined,
