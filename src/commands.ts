@@ -12,7 +12,7 @@ import { privilegeRows } from "./privileges_text.ts";
 import { ask } from "./daemon/control_client.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import type { BlockRecord } from "./state/state_file.ts";
-import { table } from "./text.ts";
+import { escapeControls, table } from "./text.ts";
 
 /** What a command prints, and its exit status. */
 export interface CommandResult {
@@ -28,6 +28,8 @@ export interface CommandResult {
 export function runCommand({ action, configFile, json }: CommandRequest): CommandResult {
   if (action.name === "check") return checkConfiguration(configFile, json);
   const reply = ask(socketOf(configFile), requestOf(action));
+  // Whoever has got into the running program may answer with anything: nothing of it may steer the
+  // terminal of root, who asks.
   const status = reply.reloaded === false ? 1 : 0;
   if (json) return { text: `${JSON.stringify(reply)}\n`, status };
   return { text: TEXTS[action.name](reply), status };
@@ -54,18 +56,20 @@ const TEXTS: Record<Exclude<CommandAction["name"], "check">, (reply: Reply) => s
   blocked: ({ blocked }) => blockedText(blocked as BlockRecord[]),
   block: ({ blocked }) => {
     const { host, endMs } = blocked as BlockRecord;
-    return `${host} is blocked ${untilText(endMs)}\n`;
+    return `${escapeControls(host)} is blocked ${untilText(endMs)}\n`;
   },
   unblock: ({ unblocked }) => {
     const hosts = (unblocked as BlockRecord[]).map(({ host }) =>
-      `${host} is not blocked any more\n`
+      `${escapeControls(host)} is not blocked any more\n`
     );
     return hosts.length > 0 ? hosts.join("") : "No such host is blocked\n";
   },
   reload: ({ reloaded, faults }) =>
     reloaded === true
       ? "The configuration has been read again\n"
-      : `${(faults as string[]).join("\n")}\nThe old configuration stays in force\n`,
+      : `${
+        (faults as string[]).map(escapeControls).join("\n")
+      }\nThe old configuration stays in force\n`,
 };
 
 function statusText(reply: Reply): string {

@@ -33,6 +33,7 @@ export function privilegeRows(held: HeldPrivileges): [string, string][] {
 export function describePlan(config: Config, mode: Options["mode"]): string {
   const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, mode));
   const user = config.runAs ?? DEFAULT_USER;
+  if (!findUser(user)) return `whoever starts it: there is no user ${user}`;
   if (user === "root") return 'root, with all capabilities: RUN_AS="root"';
   if (config.runAs === undefined && !findUser(user)) {
     return `root, with all capabilities: there is no user ${user}`;

@@ -29,8 +29,9 @@ export function quote(text: string): string {
   return `"${escapeControls(text.length > 80 ? text.slice(0, 79) + "…" : text)}"`;
 }
 
-/** Rows of cells as lines with the columns aligned, two blanks between them. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** Rows of cells as lines with the columns aligned, two blanks between them; controls are escaped. */
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(escapeControls));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => widths[i] = Math.max(widths[i] ?? 0, cell.length));

@@ -86,3 +86,25 @@ Deno.test("portsentry.conf(8) gives examples without a fault", () => {
   assert.ok(ignored);
   assert.ok("ignore" in parseIgnoreFile(ignored, "portsentry.ignore"));
 });
+
+Deno.test("docs/security.md names tests that there are", () => {
+  const tests = sources(new URL(".", import.meta.url)).join("\n");
+  const [, promises] = read("security.md").split("## Promises");
+  const names = promises.split("\n").flatMap((row) =>
+    [...(row.split(" | ")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+  );
+  assert.ok(names.length > 20);
+  for (const name of names) {
+    // What a name says of each of several cases is an ellipsis there, and an expression in the test.
+    const text = name.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    assert.match(tests, new RegExp(text.join("[^\\n]*")), name);
+  }
+});
+
+/** The text of every test. */
+function sources(folder: URL): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return sources(new URL(`${name}/`, folder));
+    return name.endsWith("_test.ts") ? [Deno.readTextFileSync(new URL(name, folder))] : [];
+  });
+}

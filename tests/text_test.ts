@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { escapeControls, quote } from "../src/text.ts";
+import { escapeControls, quote, table } from "../src/text.ts";
 
 Deno.test("escapeControls() leaves nothing that moves a cursor or ends a line", () => {
   assert.equal(escapeControls("a\x1b[2J\r\n\x9b\u2028é"), "a\\x1b[2J\\x0d\\x0a\\x9b\\u2028é");
@@ -8,4 +8,11 @@ Deno.test("escapeControls() leaves nothing that moves a cursor or ends a line", 
 Deno.test("quote() cuts and escapes what it quotes", () => {
   assert.equal(quote("a\nb"), '"a\\x0ab"');
   assert.equal(quote("x".repeat(100)).length, 82);
+});
+
+Deno.test("table() aligns columns, and lets no cell move the cursor or end a line", () => {
+  assert.equal(
+    table([["a", "bb", "c"], ["dd\n", "\x1b[2J", ""]]),
+    "a       bb       c\ndd\\x0a  \\x1b[2J\n",
+  );
 });

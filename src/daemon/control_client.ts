@@ -5,6 +5,7 @@
  */
 import { UnixStream } from "../../ffi/unix_stream.ts";
 import { CONTROL_CLIENT_MS } from "../limits.ts";
+import { escapeControls } from "../text.ts";
 
 /** Nobody could be asked, or the one who was has refused. */
 export class ControlFailure extends Error {
@@ -26,7 +27,7 @@ export function ask(path: string, request: object): Record<string, unknown> {
       throw new ControlFailure(`${path}: the running portsentry has not answered`);
     }
     const answer = JSON.parse(text) as Record<string, unknown>;
-    if (typeof answer.error === "string") throw new ControlFailure(answer.error);
+    if (typeof answer.error === "string") throw new ControlFailure(escapeControls(answer.error));
     return answer;
   } finally {
     stream.close();

@@ -52,7 +52,8 @@ export class CommandRunner {
   readonly #running = new Set<ChildProcess>();
   #closed = false;
 
-  constructor(poller: Poller) {
+  /** @param limitMs what a command may take */
+  constructor(poller: Poller, readonly limitMs = COMMAND_TIMEOUT_MS) {
     this.#poller = poller;
     this.#ready = new ReadyShell(SHELL, ENVIRONMENT, poller);
   }
@@ -65,7 +66,7 @@ export class CommandRunner {
 
   /** Runs a command, again when it only found a lock held. */
   async run(command: string): Promise<CommandFailure> {
-    const deadline = performance.now() + COMMAND_TIMEOUT_MS;
+    const deadline = performance.now() + this.limitMs;
     for (let attempt = 0;; attempt++) {
       const exit = await this.#runOnce(command, deadline - performance.now());
       if (typeof exit === "string") return exit;
@@ -119,6 +120,6 @@ export class CommandRunner {
     const exit = await child.ended;
     clearTimeout(timer);
     this.#running.delete(child);
-    return late ? `did not end within ${COMMAND_TIMEOUT_MS / 1000} s and was killed` : exit;
+    return late ? `did not end within ${this.limitMs / 1000} s and was killed` : exit;
   }
 }

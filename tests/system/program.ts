@@ -31,6 +31,8 @@ export interface ProgramOptions {
   wrapper?: string[];
   /** The program and its Deno, in a folder that every user may read: see bundle.ts. */
   bundle?: Bundle;
+  /** A whole command line in the place of the program's own; nothing is added to it. */
+  command?: string[];
   /** As on a host that has no libpcap. */
   withoutLibpcap?: boolean;
 }
@@ -129,9 +131,11 @@ export class Program implements AsyncDisposable {
     const [command, ...args] = [
       ...(options.namespace ? ["ip", "netns", "exec", options.namespace] : []),
       ...(options.wrapper ?? []),
-      ...programCommand(folder, options),
-      "-c",
-      `${folder}/portsentry.conf`,
+      ...(options.command ?? [
+        ...programCommand(folder, options),
+        "-c",
+        `${folder}/portsentry.conf`,
+      ]),
       ...(options.args ?? []).map((argument) => argument.replaceAll("FOLDER", folder)),
     ];
     const child = new Deno.Command(command, {
