@@ -28,15 +28,15 @@ import type { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
 import type { LogOutput } from "./log/log_output.ts";
 import { Logger } from "./log/logger.ts";
-import { type LossCounter, LossReport } from "./log/loss_report.ts";
+import { LossReport } from "./log/loss_report.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
-import { type Measured, metricFamilies } from "./metrics/families.ts";
+import { metricFamilies } from "./metrics/families.ts";
 import { Pipeline } from "./pipeline.ts";
 import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
 import { HostsDeny } from "./response/hosts_deny.ts";
-import { givenUp, giveUpPermissions, heldPrivileges } from "./privileged_run.ts";
+import { givenUp, giveUpPermissions } from "./privileged_run.ts";
 import { requirePermissions } from "./response/requirements.ts";
 import { Responder } from "./response/responder.ts";
 import {
@@ -46,14 +46,13 @@ import {
   openResources,
   type Resources,
 } from "./resources.ts";
+import { RunReport } from "./run_report.ts";
 import { openServices, type Services } from "./sentry/services.ts";
 import { openWatched, type Watched } from "./watched.ts";
 
 /** Watches with one command line, and with the settings its files have at the time. */
 export class Watch {
   readonly #options: Options;
-  readonly #version: string;
-  readonly #startMs = Date.now();
   #settings: Settings;
   /** What the privileges were given up for. */
   readonly #first: Config;
@@ -69,6 +68,7 @@ export class Watch {
   readonly #pipeline: Pipeline;
   #watched: Watched | undefined;
   #resources: Resources = {};
+  readonly #report: RunReport;
   readonly #losses: LossReport;
   /** This run, as its control socket shows it. */
   readonly #subject: ControlSubject = {
@@ -77,7 +77,7 @@ export class Watch {
       blocks: this.#resources.blockade?.blocks,
       reasonToSpare: (host) => this.#resources.guard?.reasonToSpare(host),
     }),
-    status: () => this.#status(),
+    status: () => this.#report.status(),
     reload: () => this.reload(),
     log: (text) => this.#log.notice(text),
   };
@@ -90,7 +90,6 @@ export class Watch {
 
   private constructor(options: Options, settings: Settings, version: string) {
     this.#options = options;
-    this.#version = version;
     this.#settings = settings;
     this.#first = settings.config;
     const { config, ignore } = settings;
@@ -137,7 +136,20 @@ export class Watch {
       mode: options.mode,
       log,
     });
-    this.#losses = new LossReport(log, () => this.#lossyOutputs(), () => this.#lossCounters());
+    this.#report = new RunReport({
+      options,
+      version,
+      pipeline: this.#pipeline,
+      responder: this.#responder,
+      now: () => ({
+        config: this.#settings.config,
+        watched: this.#watched,
+        resources: this.#resources,
+      }),
+      linesLost: () =>
+        this.#lossyOutputs().reduce((sum, { state }) => sum + state.lost, this.#linesLostBefore),
+    });
+    this.#losses = new LossReport(log, () => this.#lossyOutputs(), () => this.#report.losses());
   }
 
   /**
@@ -180,7 +192,7 @@ export class Watch {
     this.#poller.onRound = () => this.#losses.soon();
     this.#log.notice("Portsentry is now active and listening.");
     this.#losses.soon();
-    this.#manager.ready(this.#poller, () => this.#statusLine());
+    this.#manager.ready(this.#poller, () => this.#report.statusLine());
     await this.#poller.run();
     this.#manager.stopping();
     this.#losses.close();
@@ -221,7 +233,7 @@ export class Watch {
       this.#log.error("The configuration has faults: the old one stays in force");
       return error.faults;
     } finally {
-      this.#manager.reloaded(this.#statusLine());
+      this.#manager.reloaded(this.#report.statusLine());
     }
   }
 
@@ -262,7 +274,7 @@ export class Watch {
       options: this.#options,
       poller: this.#poller,
       subject: this.#subject,
-      measure: () => metricFamilies(this.#measured()),
+      measure: () => metricFamilies(this.#report.measured()),
       log: this.#log,
     });
   }
@@ -287,7 +299,7 @@ export class Watch {
     this.#losses.tell();
     this.#watched?.sentry.close();
     await this.#settle();
-    this.#log.verbose(this.#summary());
+    this.#log.verbose(this.#report.summary());
     this.#log.notice("Portsentry is shutting down");
     this.#manager.close();
     this.#services?.close();
@@ -316,85 +328,5 @@ export class Watch {
     const { history } = this.#eventLog;
     const histories = [...this.#oldHistories, ...(history ? [history] : [])];
     return [...this.#outputs, ...histories.map(({ output }) => output)];
-  }
-
-  *#lossCounters(): Iterable<LossCounter> {
-    yield* this.#watched?.sentry.losses() ?? [];
-    const { notRun } = this.#responder;
-    yield { what: "events were not responded to, too many waited", count: notRun };
-    const { lost = 0 } = this.#resources.store ?? {};
-    yield { what: "scans were not written for reports", count: lost };
-  }
-
-  /** What `portsentry status` shows. */
-  #status(): Record<string, unknown> {
-    const { configFile } = this.#options;
-    const { packets, services, events } = this.#pipeline.counters;
-    const { blocks } = this.#resources.blockade ?? {};
-    return {
-      version: this.#version,
-      pid: Deno.pid,
-      mode: this.#mode(),
-      configuration: configFile,
-      since: new Date(this.#startMs).toISOString(),
-      watching: this.#watched?.sentry.watched ?? [],
-      counters: {
-        packets,
-        packetsToServices: services,
-        probes: events,
-        lostBeforeReading: this.#kernelDrops(),
-        notRespondedTo: this.#responder.notRun,
-        responsesUnderWay: this.#responder.underWay,
-      },
-      firewall: blocks
-        ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
-        : null,
-      privileges: heldPrivileges(),
-    };
-  }
-
-  /** The same in a line, for the service manager. */
-  #statusLine(): string {
-    const { tcpPorts, udpPorts } = this.#settings.config;
-    const { events } = this.#pipeline.counters;
-    return `Watching ${tcpPorts.size} TCP and ${udpPorts.size} UDP ports, ${events} events so far`;
-  }
-
-  /** What METRICS tells. */
-  #measured(): Measured {
-    const { blocks } = this.#resources.blockade ?? {};
-    const lost = this.#lossyOutputs().reduce((sum, { state }) => sum + state.lost, 0);
-    return {
-      ...this.#pipeline.counters,
-      version: this.#version,
-      mode: this.#mode(),
-      startMs: this.#startMs,
-      tally: this.#pipeline.tally,
-      rejects: this.#watched?.sentry.rejects ?? new Map(),
-      kernelDrops: this.#kernelDrops(),
-      blocks: blocks && { inForce: blocks.size, ...blocks.counters },
-      responsesUnderWay: this.#responder.underWay,
-      responsesNotRun: this.#responder.notRun,
-      logLinesLost: this.#linesLostBefore + lost,
-      notifications: undefined,
-    };
-  }
-
-  #mode(): string {
-    const { mode, method } = this.#options;
-    return mode === "stealth" ? `stealth (${method})` : mode;
-  }
-
-  #kernelDrops(): number {
-    return [...this.#watched?.sentry.losses() ?? []].reduce((sum, { count }) => sum + count, 0);
-  }
-
-  #summary(): string {
-    const { packets, services, events } = this.#pipeline.counters;
-    const rejects = [...this.#watched?.sentry.rejects ?? []].map(([name, count]) =>
-      `, ${count} ${name}`
-    )
-      .join("");
-    return `${packets} packets, ${services} to services, ${events} events${rejects}`;
   }
 }

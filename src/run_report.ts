@@ -1,0 +1,120 @@
+/**
+ * What a run tells about itself: `portsentry status`, METRICS, the service manager's line, the sums
+ * at the end.
+ *
+ * @module
+ */
+import type { Options } from "./cli.ts";
+import type { Config } from "./config/config.ts";
+import type { LossCounter } from "./log/loss_report.ts";
+import type { Measured } from "./metrics/families.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { heldPrivileges } from "./privileged_run.ts";
+import type { Resources } from "./resources.ts";
+import type { Responder } from "./response/responder.ts";
+import type { Watched } from "./watched.ts";
+
+/** A run as it is now: a reload changes what it is made of. */
+export interface ReportedRun {
+  options: Options;
+  version: string;
+  pipeline: Pipeline;
+  responder: Responder;
+  now(): { config: Config; watched: Watched | undefined; resources: Resources };
+  /** Log lines lost so far. */
+  linesLost(): number;
+}
+
+/** Looks at a run, and changes nothing. */
+export class RunReport {
+  readonly #run: ReportedRun;
+  readonly #startMs = Date.now();
+
+  constructor(run: ReportedRun) {
+    this.#run = run;
+  }
+
+  /** What `portsentry status` shows. */
+  status(): Record<string, unknown> {
+    const { options, version, pipeline, responder } = this.#run;
+    const { watched, resources } = this.#run.now();
+    const { packets, services, events } = pipeline.counters;
+    const { blocks } = resources.blockade ?? {};
+    return {
+      version,
+      pid: Deno.pid,
+      mode: this.#mode(),
+      configuration: options.configFile,
+      since: new Date(this.#startMs).toISOString(),
+      watching: watched?.sentry.watched ?? [],
+      counters: {
+        packets,
+        packetsToServices: services,
+        probes: events,
+        lostBeforeReading: this.#kernelDrops(),
+        notRespondedTo: responder.notRun,
+        responsesUnderWay: responder.underWay,
+      },
+      firewall: blocks
+        ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
+        : null,
+      privileges: heldPrivileges(),
+    };
+  }
+
+  /** The same in a line, for the service manager. */
+  statusLine(): string {
+    const { tcpPorts, udpPorts } = this.#run.now().config;
+    const { events } = this.#run.pipeline.counters;
+    return `Watching ${tcpPorts.size} TCP and ${udpPorts.size} UDP ports, ${events} events so far`;
+  }
+
+  /** What METRICS tells. */
+  measured(): Measured {
+    const { version, pipeline, responder } = this.#run;
+    const { watched, resources } = this.#run.now();
+    const { blocks } = resources.blockade ?? {};
+    return {
+      ...pipeline.counters,
+      version,
+      mode: this.#mode(),
+      startMs: this.#startMs,
+      tally: pipeline.tally,
+      rejects: watched?.sentry.rejects ?? new Map(),
+      kernelDrops: this.#kernelDrops(),
+      blocks: blocks && { inForce: blocks.size, ...blocks.counters },
+      responsesUnderWay: responder.underWay,
+      responsesNotRun: responder.notRun,
+      logLinesLost: this.#run.linesLost(),
+      notifications: undefined,
+    };
+  }
+
+  /** What was lost that is no line of a log. */
+  *losses(): Iterable<LossCounter> {
+    const { watched, resources } = this.#run.now();
+    yield* watched?.sentry.losses() ?? [];
+    const { notRun } = this.#run.responder;
+    yield { what: "events were not responded to, too many waited", count: notRun };
+    const { lost = 0 } = resources.store ?? {};
+    yield { what: "scans were not written for reports", count: lost };
+  }
+
+  /** The sums that `-v` tells at the end. */
+  summary(): string {
+    const { packets, services, events } = this.#run.pipeline.counters;
+    const rejects = [...this.#run.now().watched?.sentry.rejects ?? []]
+      .map(([name, count]) => `, ${count} ${name}`).join("");
+    return `${packets} packets, ${services} to services, ${events} events${rejects}`;
+  }
+
+  #mode(): string {
+    const { mode, method } = this.#run.options;
+    return mode === "stealth" ? `stealth (${method})` : mode;
+  }
+
+  #kernelDrops(): number {
+    return [...this.#run.now().watched?.sentry.losses() ?? []]
+      .reduce((sum, { count }) => sum + count, 0);
+  }
+}
