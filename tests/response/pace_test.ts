@@ -2,28 +2,22 @@ import assert from "node:assert/strict";
 import { GUARD_REST } from "../../src/limits.ts";
 import { Pace } from "../../src/response/pace.ts";
 
-function work(ms: number): void {
-  const endMs = performance.now() + ms;
-  while (performance.now() < endMs);
-}
-
-Deno.test("Pace gives work a tenth of the time at most, also work that throws", () => {
-  const pace = new Pace();
-  const startMs = performance.now();
-  let times = 0;
-  let workedMs = 0;
-  while (performance.now() < startMs + 300) {
-    if (!pace.due) continue;
-    const beganMs = performance.now();
-    const failing = () =>
-      pace.run(() => {
-        work(2);
-        throw new Error("as it may");
-      });
-    if (++times % 2 === 0) pace.run(() => work(2));
-    else assert.throws(failing, { message: "as it may" });
-    workedMs += performance.now() - beganMs;
+Deno.test("Pace is due when it has rested as long as it must, also after work that throws", () => {
+  let nowMs = 1000;
+  const pace = new Pace(() => nowMs);
+  assert.ok(pace.due);
+  for (const [tookMs, fails] of [[2, false], [30, true], [0.5, false]] as const) {
+    const work = () => {
+      nowMs += tookMs;
+      if (fails) throw new Error("as it may");
+      return "done";
+    };
+    if (fails) assert.throws(() => pace.run(work), { message: "as it may" });
+    else assert.equal(pace.run(work), "done");
+    assert.ok(!pace.due);
+    nowMs += GUARD_REST * tookMs - 0.01;
+    assert.ok(!pace.due);
+    nowMs += 0.02;
+    assert.ok(pace.due);
   }
-  const share = workedMs / (performance.now() - startMs);
-  assert.ok(times >= 3 && share <= 1.5 / GUARD_REST, `${times} times, ${share} of the time`);
 });
