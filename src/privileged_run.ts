@@ -10,25 +10,22 @@ import { loadPcap } from "../ffi/pcap.ts";
 import { effectiveUser } from "../ffi/unix_stream.ts";
 import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
+import { formatEndpoint } from "./config/endpoint.ts";
 import { type Fault, StartError } from "./config/fault.ts";
 import type { Settings } from "./config/load.ts";
 import { dropPrivileges, type Kept, UnknownUser } from "./daemon/drop.ts";
 import { giveBack, type Held, heldPermissions, mayWrite } from "./daemon/permissions.ts";
 import { type Facts, type FileKind, privilegesFor, STAGES } from "./daemon/privileges.ts";
-import {
-  DEFAULT_CONTROL_SOCKET,
-  DEFAULT_STATE_FILE,
-  LINGERING_CONNECTIONS,
-  OTHER_DESCRIPTORS,
-} from "./limits.ts";
+import { DEFAULT_CONTROL_SOCKET, LINGERING_CONNECTIONS, OTHER_DESCRIPTORS } from "./limits.ts";
 import { SHELL } from "./response/command.ts";
 import { HOSTS_DENY, HOSTS_DENY_NEW } from "./response/hosts_deny.ts";
+import { stateFileOf } from "./resources.ts";
 import { requirePermissions } from "./response/requirements.ts";
 import { listInterfaces } from "./sentry/interfaces.ts";
 import { captureMethod, interfaceFaults } from "./watched.ts";
 
 const PRIVILEGED_PORTS = 1024;
-const HISTORY_HEAD = /^\n?(?:$|[\dT:.+-]+ Scan from: \[)/;
+const HISTORY_HEAD = /^\n?(?:$|[\dT:.+-]+ Scan from: \[|\{"@timestamp":")/;
 const PIDFILE_HEAD = /^\d*\n?$/;
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
 
@@ -43,7 +40,10 @@ export function factsOf(config: Config, mode: Options["mode"]): Facts {
   return {
     mode,
     lowPorts: low,
+    state: stateFileOf(config) !== undefined,
     firewall: !dryRun && config.firewall !== undefined,
+    metrics: config.metrics !== undefined,
+    lowMetrics: (config.metrics?.port ?? Infinity) < PRIVILEGED_PORTS,
     hostsDeny: blocks && killHostsDeny !== undefined,
     commands: (blocks && killRoute !== undefined) || (acts && killRunCmd !== undefined),
   };
@@ -82,7 +82,7 @@ export function giveUpRoot(options: Options, { config }: Settings): Kept {
         ],
         managed: [
           ...permitted("blocked file"),
-          ...(config.firewall === undefined ? [] : permitted("state file").slice(0, 1)),
+          ...permitted("state file").slice(0, 1),
           ...(named ? socket : []),
         ],
       },
@@ -99,13 +99,13 @@ export function giveUpPermissions(options: Options, config: Config): void {
   // Libraries that are opened stay so: those that may be needed later are opened now.
   effectiveUser();
   if (options.mode === "stealth") loadPcapIfThere();
-  const { read, write, run } = privilegesFor(factsOf(config, options.mode));
+  const { read, write, net, run } = privilegesFor(factsOf(config, options.mode));
   const files = filesOf(options, config);
   giveBack({
     read: [...read].flatMap((kind) => files[kind]),
     write: [...write].flatMap((kind) => files[kind]),
+    net: net && config.metrics ? [formatEndpoint(config.metrics)] : [],
     run: run ? [SHELL] : [],
-    net: config.metrics !== undefined,
   });
 }
 
@@ -115,8 +115,8 @@ export function givenUp(mode: Options["mode"], first: Config, next: Config): Fau
   const after = factsOf(next, mode);
   const { uid, effective } = credentials();
   const messages = STAGES.filter(({ applies }) => applies(after) && !applies(before))
-    .filter(({ identity, capabilities, read, write, run }) =>
-      run || read.length + write.length > 0 || capabilities === "all" ||
+    .filter(({ identity, capabilities, read, write, library, net, run }) =>
+      library || net || run || read.length + write.length > 0 || capabilities === "all" ||
       (identity === "root" && uid !== 0) ||
       capabilities.some((name) => (effective >> BigInt(Capability[name]) & 1n) === 0n)
     ).map(({ why }) => `${why}: what that needs was given up at the start: restart portsentry`);
@@ -165,13 +165,13 @@ function capabilityNames(set: bigint): string[] {
 /** Every file of a run, by what it is for. */
 function filesOf(options: Options, config: Config): Record<FileKind, string[]> {
   const one = (path: string | undefined) => path === undefined ? [] : [path];
-  const state = config.stateFile ?? DEFAULT_STATE_FILE;
+  const state = stateFileOf(config);
   return {
     "configuration": [options.configFile],
     "ignore file": one(config.ignoreFile),
     "history": one(config.historyFile),
     "blocked file": one(config.blockedFile),
-    "state file": SQLITE_FILES.map((end) => state + end),
+    "state file": state === undefined ? [] : SQLITE_FILES.map((end) => state + end),
     "control socket": [config.controlSocket ?? DEFAULT_CONTROL_SOCKET],
     "pidfile": one(options.pidFile),
     "hosts.deny": [HOSTS_DENY, HOSTS_DENY_NEW],

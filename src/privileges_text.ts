@@ -33,7 +33,6 @@ export function privilegeRows(held: HeldPrivileges): [string, string][] {
 export function describePlan(config: Config, mode: Options["mode"]): string {
   const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, mode));
   const user = config.runAs ?? DEFAULT_USER;
-  if (!findUser(user)) return `whoever starts it: there is no user ${user}`;
   if (user === "root") return 'root, with all capabilities: RUN_AS="root"';
   if (config.runAs === undefined && !findUser(user)) {
     return `root, with all capabilities: there is no user ${user}`;
@@ -44,7 +43,13 @@ export function describePlan(config: Config, mode: Options["mode"]): string {
     : `user ${user}, with ${names} of root's rights`;
 }
 
-const VERBS = { read: "read", write: "write", run: "run", ffi: "load" } as const;
+const VERBS = {
+  read: "read",
+  write: "write",
+  net: "serve",
+  run: "run",
+  ffi: "load",
+} as const;
 const MANY = 30;
 
 function summaryOf(capabilities: readonly string[]): string {

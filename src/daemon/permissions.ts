@@ -10,27 +10,24 @@
 import { readSystemFile } from "../../ffi/libc.ts";
 import { currentDirectory } from "../../ffi/owned_files.ts";
 
-/** Permissions that are lists of paths. */
-export const LISTS = ["read", "write", "run", "ffi"] as const;
+/** Permissions that are lists: of paths, or of addresses with ports. */
+export const LISTS = ["read", "write", "net", "run", "ffi"] as const;
 export type ListName = typeof LISTS[number];
 
-/** What is still held of each: paths, or "all". */
+/** What is still held of each: the entries of a list, or "all". */
 export type Held = Record<ListName, string[] | "all">;
 
-/** Paths, by what may be done with them. */
-export type Needed = Record<"read" | "write" | "run", readonly string[]> & {
-  /** Whether anybody is served over the network. */
-  net: boolean;
-};
+/** Entries, by what may be done with them. */
+export type Needed = Record<"read" | "write" | "net" | "run", readonly string[]>;
 
-const SHORT: Record<string, string> = { R: "read", W: "write" };
+const SHORT: Record<string, string> = { R: "read", W: "write", N: "net" };
 const WHOLE = ["ffi", "env", "sys", "import"] as const;
 
 /** The lists of Deno's own arguments, which stand before the program's file. */
 export function grantedLists(denoArguments: readonly string[]): Record<ListName, string[]> {
-  const lists: Record<ListName, string[]> = { read: [], write: [], run: [], ffi: [] };
+  const lists: Record<ListName, string[]> = { read: [], write: [], net: [], run: [], ffi: [] };
   for (const argument of denoArguments) {
-    const [, long, short, value] = /^(?:--allow-([a-z]+)|-([RW]))=(.*)$/.exec(argument) ?? [];
+    const [, long, short, value] = /^(?:--allow-([a-z]+)|-([RWN]))=(.*)$/.exec(argument) ?? [];
     const list = lists[(long ?? SHORT[short]) as ListName];
     list?.push(...value.split(",").filter((path) => path !== ""));
   }
@@ -42,10 +39,11 @@ export function giveBack(needed: Needed): void {
   const lists = ownLists();
   const here = currentDirectory(); // while its library can still be opened
   for (const name of WHOLE) Deno.permissions.revokeSync({ name });
-  if (!needed.net) Deno.permissions.revokeSync({ name: "net" });
-  if (needed.run.length === 0) Deno.permissions.revokeSync({ name: "run" });
-  for (const path of lists.run) {
-    if (!needed.run.includes(path)) Deno.permissions.revokeSync({ name: "run", command: path });
+  for (const name of ["run", "net"] as const) {
+    if (needed[name].length === 0) Deno.permissions.revokeSync({ name });
+    for (const entry of lists[name]) {
+      if (!needed[name].includes(entry)) Deno.permissions.revokeSync(descriptor(name, entry));
+    }
   }
   for (const name of ["read", "write"] as const) {
     const wanted = needed[name].map((path) => absolute(path, here));
@@ -63,7 +61,13 @@ export function heldPermissions(): Held {
     isGranted(descriptor(name)) ? "all" : [
       ...new Set(lists[name].filter((path) => isGranted(descriptor(name, path)))),
     ];
-  return { read: held("read"), write: held("write"), run: held("run"), ffi: held("ffi") };
+  return {
+    read: held("read"),
+    write: held("write"),
+    net: held("net"),
+    run: held("run"),
+    ffi: held("ffi"),
+  };
 }
 
 /** Whether this run may write a file. */
@@ -76,9 +80,10 @@ function ownLists(): Record<ListName, string[]> {
   return grantedLists(words.slice(1, words.length - Deno.args.length));
 }
 
-function descriptor(name: ListName, path?: string): Deno.PermissionDescriptor {
-  if (path === undefined) return { name };
-  return name === "run" ? { name, command: path } : { name, path };
+function descriptor(name: ListName, entry?: string): Deno.PermissionDescriptor {
+  if (entry === undefined) return { name };
+  if (name === "net") return { name, host: entry };
+  return name === "run" ? { name, command: entry } : { name, path: entry };
 }
 
 function isGranted(descriptor: Deno.PermissionDescriptor): boolean {

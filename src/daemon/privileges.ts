@@ -14,8 +14,14 @@ export interface Facts {
   mode: "stealth" | "connect";
   /** Whether a port below 1024 is listened on. */
   lowPorts: boolean;
+  /** Whether a state file is kept: for blocks, for reports or for both. */
+  state: boolean;
   /** Whether FIREWALL blocks. */
   firewall: boolean;
+  /** Whether METRICS are served. */
+  metrics: boolean;
+  /** Whether that is below port 1024. */
+  lowMetrics: boolean;
   /** Whether KILL_HOSTS_DENY is written. */
   hostsDeny: boolean;
   /** Whether KILL_ROUTE or KILL_RUN_CMD is run. */
@@ -42,6 +48,10 @@ export interface Stage {
   /** Files that Deno may be asked to open, or to make and remove. */
   read: readonly FileKind[];
   write: readonly FileKind[];
+  /** Whether it calls a library that is loaded at the start alone. */
+  library?: boolean;
+  /** Whether Deno may be asked to listen where METRICS says. */
+  net?: boolean;
   /** Whether Deno may be asked to run the shell. */
   run: boolean;
   /** Why, as the end of a sentence about root or a capability. */
@@ -92,14 +102,46 @@ export const STAGES: readonly Stage[] = [
     why: "these ports are listened on",
   },
   {
+    name: "`STATE_FILE`",
+    applies: ({ state }) => state,
+    identity: "RUN_AS",
+    capabilities: [],
+    read: ["state file"],
+    write: ["state file"],
+    run: false,
+    why: "STATE_FILE is kept",
+  },
+  {
     name: "`FIREWALL`",
     applies: ({ firewall }) => firewall,
     identity: "RUN_AS",
     capabilities: ["CAP_NET_ADMIN"],
-    read: ["state file"],
-    write: ["state file"],
+    read: [],
+    write: [],
+    library: true,
     run: false,
     why: "FIREWALL changes the kernel's firewall",
+  },
+  {
+    name: "`METRICS`",
+    applies: ({ metrics }) => metrics,
+    identity: "RUN_AS",
+    capabilities: [],
+    read: [],
+    write: [],
+    net: true,
+    run: false,
+    why: "METRICS are served",
+  },
+  {
+    name: "`METRICS` below port 1024",
+    applies: ({ metrics, lowMetrics }) => metrics && lowMetrics,
+    identity: "RUN_AS",
+    capabilities: ["CAP_NET_BIND_SERVICE"],
+    read: [],
+    write: [],
+    run: false,
+    why: "METRICS are served below port 1024",
   },
   {
     name: "`KILL_HOSTS_DENY`",
@@ -129,6 +171,7 @@ export interface Privileges {
   capabilities: Capability[] | "all";
   read: Set<FileKind>;
   write: Set<FileKind>;
+  net: boolean;
   run: boolean;
   /** Why root is kept; undefined when it is not. */
   rootFor: string | undefined;
@@ -142,9 +185,12 @@ export function privilegesFor(facts: Facts): Privileges {
   const names = stages.flatMap(({ capabilities }) => capabilities === "all" ? [] : capabilities);
   return {
     identity: root.length > 0 ? "root" : "RUN_AS",
-    capabilities: all ? "all" : names.toSorted((a, b) => Capability[a] - Capability[b]),
+    capabilities: all
+      ? "all"
+      : [...new Set(names)].toSorted((a, b) => Capability[a] - Capability[b]),
     read: new Set(stages.flatMap(({ read }) => read)),
     write: new Set(stages.flatMap(({ write }) => write)),
+    net: stages.some(({ net }) => net === true),
     run: stages.some(({ run }) => run),
     rootFor: root.at(-1)?.why,
   };
@@ -152,16 +198,33 @@ export function privilegesFor(facts: Facts): Privileges {
 
 /** The table as it stands in docs/security.md. */
 export function privilegeTable(): string {
-  const rows = STAGES.map(({ name, identity, capabilities, read, write, run }) => [
+  const rows = STAGES.map(({ name, identity, capabilities, read, write, net, run }) => [
     name,
     identity === "root" ? "root" : "`RUN_AS`",
     listed(capabilities === "all" ? ["all"] : capabilities),
     listed(read),
     listed(write),
+    net ? "its address" : "–",
     run ? "/bin/sh" : "–",
   ]);
-  const start = ["start", "as started", "as started", "as given", "as given", "as given"];
-  const head = ["stage", "user", "capabilities", "Deno: read", "Deno: write", "Deno: run"];
+  const start = [
+    "start",
+    "as started",
+    "as started",
+    "as given",
+    "as given",
+    "as given",
+    "as given",
+  ];
+  const head = [
+    "stage",
+    "user",
+    "capabilities",
+    "Deno: read",
+    "Deno: write",
+    "Deno: net",
+    "Deno: run",
+  ];
   return [head, head.map(() => "---"), start, ...rows]
     .map((cells) => `| ${cells.join(" | ")} |\n`).join("");
 }

@@ -17,7 +17,7 @@ function heldAfter(flags: string[], needed: object, cwd = "/"): Record<string, u
      const before = heldPermissions();
      giveBack(${JSON.stringify(needed)});
      const state = (descriptor) => Deno.permissions.querySync(descriptor).state;
-     const others = ["net", "env", "sys", "import"].filter((name) => state({ name }) === "granted");
+     const others = ["env", "sys", "import"].filter((name) => state({ name }) === "granted");
      let opened = true;
      try {
        Deno.dlopen("${LIBRARIES.libc.paths[0]}", {});
@@ -42,11 +42,12 @@ function heldAfter(flags: string[], needed: object, cwd = "/"): Record<string, u
 Deno.test("grantedLists() reads the flags in every way that Deno takes them", () => {
   assert.deepEqual(
     grantedLists(["run", "--no-prompt", "--allow-read=/a,/b", "-R=/c", "-W=/d", "--allow-net=x"]),
-    { read: ["/a", "/b", "/c"], write: ["/d"], run: [], ffi: [] },
+    { read: ["/a", "/b", "/c"], write: ["/d"], net: ["x"], run: [], ffi: [] },
   );
   assert.deepEqual(grantedLists(["run", "-A", "--allow-read", "--allow-run=/bin/sh"]), {
     read: [],
     write: [],
+    net: [],
     run: ["/bin/sh"],
     ffi: [],
   });
@@ -58,13 +59,14 @@ Deno.test("giveBack() keeps what covers something needed, and nothing else; libr
     "--allow-read=/etc/portsentry,/var/log,/srv",
     "--allow-write=/var/log/x.log,/etc,/var/lib/portsentry",
     "--allow-run=/bin/sh,/bin/true",
-    "--allow-net",
+    "--allow-net=127.0.0.1:9187,192.0.2.1",
     "--allow-env",
     "--allow-sys",
   ];
   const needed = {
     read: ["/etc/portsentry/portsentry.conf", "/var/log/x.log"],
     write: ["/var/log/x.log", "/var/lib/portsentry/blocked"],
+    net: ["127.0.0.1:9187"],
     run: ["/bin/sh"],
   };
   const { before: _, ...after } = heldAfter(flags, needed);
@@ -72,6 +74,7 @@ Deno.test("giveBack() keeps what covers something needed, and nothing else; libr
     held: {
       read: ["/etc/portsentry", "/var/log"],
       write: ["/var/log/x.log", "/var/lib/portsentry"],
+      net: ["127.0.0.1:9187"],
       run: ["/bin/sh"],
       ffi: [],
     },
@@ -82,15 +85,20 @@ Deno.test("giveBack() keeps what covers something needed, and nothing else; libr
 });
 
 Deno.test("giveBack() knows relative paths, and similar names from folders", () => {
-  const needed = { read: ["etc/hosts"], write: ["/tmp/ab/c"], run: [] };
+  const needed = { read: ["etc/hosts"], write: ["/tmp/ab/c"], net: [], run: [] };
   const flags = [`--allow-ffi=${LIBC}`, "--allow-read=./etc,/et", "--allow-write=tmp/a,tmp/ab"];
   const { held } = heldAfter([...flags, "--allow-run=/bin/sh"], needed);
-  assert.deepEqual(held, { read: ["./etc"], write: ["tmp/ab"], run: [], ffi: [] });
+  assert.deepEqual(held, { read: ["./etc"], write: ["tmp/ab"], net: [], run: [], ffi: [] });
 });
 
 Deno.test("giveBack() takes what it can of a run that may do anything, and says what is left", () => {
-  const { before, held, others, opened } = heldAfter(["-A"], { read: [], write: [], run: [] });
-  assert.deepEqual(before, { read: "all", write: "all", run: "all", ffi: "all" });
-  assert.deepEqual(held, { read: "all", write: "all", run: [], ffi: [] });
+  const { before, held, others, opened } = heldAfter(["-A"], {
+    read: [],
+    write: [],
+    net: [],
+    run: [],
+  });
+  assert.deepEqual(before, { read: "all", write: "all", net: "all", run: "all", ffi: "all" });
+  assert.deepEqual(held, { read: "all", write: "all", net: [], run: [], ffi: [] });
   assert.deepEqual([others, opened], [[], false]);
 });

@@ -5,7 +5,10 @@ import { type Facts, privilegesFor, privilegeTable } from "../../src/daemon/priv
 const QUIET: Facts = {
   mode: "stealth",
   lowPorts: true,
+  state: false,
   firewall: false,
+  metrics: false,
+  lowMetrics: false,
   hostsDeny: false,
   commands: false,
 };
@@ -16,6 +19,10 @@ const CASES: [facts: Partial<Facts>, identity: string, capabilities: string[] | 
   [{ mode: "connect", lowPorts: false }, "RUN_AS", []],
   [{ firewall: true }, "RUN_AS", ["CAP_NET_ADMIN", "CAP_NET_RAW"]],
   [{ mode: "connect", lowPorts: false, firewall: true }, "RUN_AS", ["CAP_NET_ADMIN"]],
+  [{ state: true }, "RUN_AS", ["CAP_NET_RAW"]],
+  [{ metrics: true }, "RUN_AS", ["CAP_NET_RAW"]],
+  [{ metrics: true, lowMetrics: true }, "RUN_AS", ["CAP_NET_BIND_SERVICE", "CAP_NET_RAW"]],
+  [{ mode: "connect", metrics: true, lowMetrics: true }, "RUN_AS", ["CAP_NET_BIND_SERVICE"]],
   [{ hostsDeny: true }, "root", ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_NET_RAW"]],
   [{ commands: true }, "root", "all"],
   [{ commands: true, firewall: true, hostsDeny: true }, "root", "all"],
@@ -27,8 +34,9 @@ for (const [facts, identity, capabilities] of CASES) {
     assert.equal(held.identity, identity);
     assert.deepEqual(held.capabilities, capabilities);
     assert.equal(held.run, facts.commands === true);
+    assert.equal(held.net, facts.metrics === true);
     assert.equal(held.write.has("hosts.deny"), facts.hostsDeny === true);
-    assert.equal(held.write.has("state file"), facts.firewall === true);
+    assert.equal(held.write.has("state file"), facts.state === true);
     assert.equal(held.rootFor === undefined, identity === "RUN_AS");
     // Whoever may write the configuration could have root do anything at the next start.
     for (const kind of ["configuration", "ignore file"] as const) {

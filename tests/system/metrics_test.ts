@@ -78,6 +78,20 @@ Deno.test("METRICS follows a reload", async () => {
   assert.equal(value(await scrape(network), "portsentry_packets_total"), 0);
 });
 
+Deno.test("METRICS that were not there at the start take a restart: the network was given up", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: `TCP_PORTS="1-10"\nCONTROL_SOCKET="FOLDER/control.sock"`,
+    namespace: network.watched,
+    ...ALLOWED,
+  });
+  const file = `${program.folder}/portsentry.conf`;
+  Deno.writeTextFileSync(file, `${Deno.readTextFileSync(file)}\nMETRICS="127.0.0.1:${PORT}"\n`);
+  const { code, stdout } = await program.command("reload");
+  assert.equal(code, 1);
+  assert.match(stdout, /METRICS are served: what that needs was given up at the start: restart/);
+});
+
 Deno.test("METRICS without its Deno permission is refused, and the flag named", async () => {
   await using program = Program.spawn({
     config: 'TCP_PORTS="1-10"\nMETRICS="[::1]:9187"',

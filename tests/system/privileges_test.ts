@@ -58,6 +58,21 @@ const KINDS: [name: string, options: ProgramOptions, state: string, told: RegExp
     undefined,
   ],
   [
+    "STATE_FILE for reports alone",
+    { config: `TCP_PORTS="1-1024"\n${AS_NOBODY}STATE_FILE="FOLDER/state/portsentry.db"` },
+    reduced(NOBODY, "2000"),
+    undefined,
+  ],
+  [
+    "METRICS below port 1024",
+    {
+      config: `TCP_PORTS="1-1024"\n${AS_NOBODY}METRICS="127.0.0.1:918"`,
+      permissions: ["--allow-net=127.0.0.1:918"],
+    },
+    reduced(NOBODY, "2400"),
+    undefined,
+  ],
+  [
     "--connect below port 1024",
     { config: `TCP_PORTS="1-1024"\nUDP_PORTS="69"\n${AS_NOBODY}`, args: ["--connect"] },
     reduced(NOBODY, "400"),
@@ -185,7 +200,7 @@ Deno.test("`status` shows what is held, and `check` what would be", async () => 
     capabilities: ["CAP_NET_RAW"],
     boundingSet: [],
     noNewPrivileges: true,
-    deno: { read: [program.folder], write: [program.folder], run: [], ffi: [] },
+    deno: { read: [program.folder], write: [program.folder], net: [], run: [], ffi: [] },
   });
   const text = (await program.command("status")).stdout;
   assert.match(text, /^runs as +user 65534, group 65534$/m);
@@ -195,7 +210,7 @@ Deno.test("`status` shows what is held, and `check` what would be", async () => 
   assert.match(check, /^runs as +user nobody, with CAP_NET_RAW of root's rights$/m);
 });
 
-Deno.test("nothing of root's environment and descriptors goes on", async () => {
+Deno.test("nothing of root's environment goes on", async () => {
   await using network = await Network.create();
   await using program = await Program.start({
     config: `TCP_PORTS="1-1024"\n${AS_NOBODY}`,
@@ -225,6 +240,8 @@ Deno.test("a reload that needs what was given up is refused, and the old configu
   const before = Deno.readTextFileSync(file);
   const MORE: [lines: string, told: RegExp][] = [
     ['BLOCK_TCP="1"\nFIREWALL="nftables"', /FIREWALL changes .*: what that needs was given up/],
+    ['METRICS="127.0.0.1:9187"', /METRICS are served: what that needs was given up/],
+    ['STATE_FILE="state.db"', /STATE_FILE is kept: what that needs was given up/],
     ['BLOCK_TCP="2"\nKILL_RUN_CMD="true"', /run commands that may need anything: what that needs/],
     ['BLOCK_TCP="1"\nKILL_HOSTS_DENY="$TARGET$"', /KILL_HOSTS_DENY writes .*: what that needs/],
     ['RUN_AS="daemon"', /RUN_AS has another value now: restart portsentry/],
