@@ -31,6 +31,9 @@ export class Poller {
   readonly #wakeup: number;
   readonly #handlers = new Map<number, () => void>();
   #stopped = false;
+  #inRound = false;
+  /** What {@link afterRound} was given, and is still to be done. */
+  #deferred: (() => void)[] = [];
   /** Called after each round of handlers: for work that only makes sense when something happened. */
   onRound: () => void = () => {};
 
@@ -76,10 +79,7 @@ export class Poller {
       // The result is -1 when a signal ended the wait: there is nothing to do but wait again.
       const count = await this.#libc.epoll_wait(this.#epoll, events, MOST_EVENTS, -1);
       instantWaits = performance.now() - start < INSTANT_WAIT_MS ? instantWaits + 1 : 0;
-      for (let i = 0; i < count && !this.#stopped; i++) {
-        const fd = events.getInt32(i * EVENT_BYTES + DATA_OFFSET, true);
-        this.#handlers.get(fd)?.();
-      }
+      this.#round(events, count);
       this.onRound();
       if (instantWaits >= INSTANT_WAITS) {
         await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
@@ -88,10 +88,33 @@ export class Poller {
     this.#stopped = false;
   }
 
+  /**
+   * Does something once all that is ready now has been handled, and before the next wait: a microtask
+   * would come after the next wait has been handed to its thread, which takes longer than many a task.
+   * Outside of a round it is a microtask.
+   */
+  afterRound(task: () => void): void {
+    if (this.#inRound) this.#deferred.push(task);
+    else queueMicrotask(task);
+  }
+
   /** Ends {@link run} after the handler that is running now, or the next one; it may be run again. */
   stop(): void {
     this.#stopped = true;
     this.#libc.write(this.#wakeup, new BigUint64Array([1n]), 8n);
+  }
+
+  #round(events: DataView, count: number): void {
+    this.#inRound = true;
+    for (let i = 0; i < count && !this.#stopped; i++) {
+      const fd = events.getInt32(i * EVENT_BYTES + DATA_OFFSET, true);
+      this.#handlers.get(fd)?.();
+    }
+    this.#inRound = false;
+    const tasks = this.#deferred;
+    if (tasks.length === 0) return;
+    this.#deferred = [];
+    for (const task of tasks) task();
   }
 
   /** Gives the descriptors back; only after {@link run} has returned. */

@@ -11,7 +11,7 @@ const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_NETFILTER = 12; // <linux/netlink.h>
 const NLM_F_REQUEST = 0x01;
-const NLA_F_NESTED = 0x8000;
+export const NLA_F_NESTED = 0x8000;
 
 /** struct nlmsghdr, then struct nfgenmsg: u8 family, u8 version, u16 resource. */
 export const HEADER_BYTES = 20;

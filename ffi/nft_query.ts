@@ -29,6 +29,7 @@ const ENOENT = 2; // <asm-generic/errno-base.h>
 // <linux/netfilter/nf_tables.h>
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETRULE = 7;
+const NFT_MSG_GETSET = 10;
 const NFT_MSG_GETSETELEM = 13;
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_ID = 1;
@@ -39,6 +40,8 @@ const NFTA_RULE_TABLE = 1;
 const NFTA_RULE_CHAIN = 2;
 const NFTA_RULE_HANDLE = 3;
 const NFTA_RULE_EXPRESSIONS = 4;
+const NFTA_SET_TABLE = 1;
+const NFTA_SET_NAME = 2;
 const NFTA_EXPR_NAME = 1;
 const NFTA_EXPR_DATA = 2;
 const NFTA_SET_ELEM_LIST_TABLE = 1;
@@ -84,6 +87,12 @@ export class NftQuery {
       handle: answer.get(NFTA_TABLE_HANDLE)?.getBigUint64(0) ?? 0n,
       flags: answer.get(NFTA_TABLE_FLAGS)?.getUint32(0) ?? 0,
     };
+  }
+
+  /** The names of a table's sets. */
+  sets(table: string): string[] {
+    return this.#ask(NFT_MSG_GETSET, NLM_F_DUMP, [text(NFTA_SET_TABLE, table)])
+      .map((answer) => nameIn(answer.get(NFTA_SET_NAME)));
   }
 
   /** A chain's rules in their order, each as a text that changes when the rule does. */
@@ -177,8 +186,12 @@ function* attributesIn(
 function expressionsText(list: DataView): string {
   return Array.from(attributesIn(list, 0, list.byteLength), ([, expression]) => {
     const parts = attributesOf(expression, 0, expression.byteLength);
-    const name = new TextDecoder().decode(parts.get(NFTA_EXPR_NAME)).replace("\0", "");
+    const name = nameIn(parts.get(NFTA_EXPR_NAME));
     const data = parts.get(NFTA_EXPR_DATA);
     return name === "counter" || !data ? name : name + new Uint8Array(data.buffer).toHex();
   }).join(" ");
+}
+
+function nameIn(value: DataView | undefined): string {
+  return new TextDecoder().decode(value).replace("\0", "");
 }

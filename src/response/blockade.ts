@@ -51,6 +51,7 @@ export class Blockade {
       firewall: this.#firewall,
       state: this.#state,
       holdsProtected: (network) => this.holdsProtected(network),
+      soon: (task) => poller.afterRound(task),
       log,
     });
     this.#state.current = () => this.blocks.list();

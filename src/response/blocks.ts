@@ -27,6 +27,8 @@ export interface BlocksParts {
   state: StateKeeper;
   /** Whether a network holds a host that must never be blocked. */
   holdsProtected: (network: Network) => boolean;
+  /** Has something done soon, when the packets at hand are dealt with. */
+  soon: (task: () => void) => void;
   log: Logger;
 }
 
@@ -123,7 +125,7 @@ export class Blocks {
     const waiting = this.#waiting.get(target);
     if (waiting) return waiting.promise;
     const { promise, resolve } = Promise.withResolvers<BlockResult>();
-    if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
+    if (this.#waiting.size === 0) this.#parts.soon(() => this.#flush());
     this.#waiting.set(target, { reason, seconds, promise, tell: resolve });
     return promise;
   }

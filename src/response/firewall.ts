@@ -6,26 +6,23 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { SystemError } from "../../ffi/libc.ts";
-import { NftElements } from "../../ffi/nft_elements.ts";
+import { NftElements, type SetChange } from "../../ffi/nft_elements.ts";
 import { RulesetChanges } from "../../ffi/nft_changes.ts";
 import { NftQuery } from "../../ffi/nft_query.ts";
 import { Nftables, NftablesError } from "../../ffi/nftables.ts";
+import { TableSnapshot } from "./table_snapshot.ts";
 import { FIREWALL_CHECK_MS, FIREWALL_SETTLE_MS, FIREWALL_SMALL } from "../limits.ts";
 import { refusal } from "./firewall_error.ts";
 import {
   type Block,
+  type BlockElements,
   type BlockSet,
-  CHAIN,
   creation,
   definition,
   deletion,
-  elementCommand,
-  type Elements,
   elementsOf,
   HOST_SETS,
-  keyBytes,
   MARK,
-  newElements,
   TABLE,
   targetOf,
 } from "./firewall_table.ts";
@@ -44,16 +41,9 @@ export interface FirewallOptions {
   onFailure: (text: string) => void;
 }
 
-/** The table as it was after our own last change of its rules. */
-interface Snapshot {
-  handle: bigint | undefined;
-  /** {@link NftQuery.rules}, a line each. */
-  rules: string;
-}
-
 /**
- * The hosts blocked in the kernel. Each method is one transaction: all of it holds afterwards, or
- * nothing has changed and it throws.
+ * The hosts blocked in the kernel. Who is blocked changes in one transaction for each call: all of it
+ * holds afterwards, or nothing has changed and it throws. Rules are made before the blocks they need.
  */
 export class Firewall {
   readonly #options: FirewallOptions;
@@ -63,8 +53,7 @@ export class Firewall {
   readonly #changes: RulesetChanges;
   /** The sets of the table, by name. */
   #sets = new Map<string, BlockSet>();
-  /** Undefined until {@link restore} has made the table. */
-  #snapshot: Snapshot | undefined;
+  readonly #snapshot: TableSnapshot;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the first foreign change came that has not been looked at yet. */
   #changedAt: number | undefined;
@@ -81,6 +70,7 @@ export class Firewall {
     this.#options = options;
     this.#nft = nft;
     this.#query = query;
+    this.#snapshot = new TableSnapshot(query);
     this.#changes = changes;
     options.poller.add(changes.fd, () => {
       changes.drain();
@@ -112,11 +102,11 @@ export class Firewall {
   }
 
   /**
-   * Makes the table anew, with these blocks and no others. Packets meet the old table or the new one,
-   * never none.
+   * Makes the table whole, with these blocks and no others. Packets meet the old blocks or the new
+   * ones, never none.
    *
    * @throws {RangeError} when a host is none
-   * @throws {NftablesError} when the kernel refuses
+   * @throws {NftablesError | SystemError} when the kernel refuses
    */
   restore(blocks: Iterable<Block>): void {
     const elements = elementsOf(blocks);
@@ -124,43 +114,32 @@ export class Firewall {
       set.name,
       set,
     ]));
-    this.#run(
-      deletion() + creation() + [...sets.values()].map(definition).join("") +
-        elements.map(({ set, timed }) => elementCommand("add", set, timed)).join(""),
-    );
+    this.#makeTable(sets);
+    this.#change([
+      ...Array.from(sets.values(), emptied).flat(),
+      ...elements.map(({ set, elements }) => added(set, elements)),
+    ]);
     this.#sets = sets;
-    this.#takeSnapshot();
+    this.#snapshot.take(sets.size);
   }
 
   /**
    * Blocks some hosts. One that is blocked already is so for the new time.
    *
    * @throws {RangeError} when a host is none
-   * @throws {NftablesError} when the kernel refuses
+   * @throws {NftablesError | SystemError} when the kernel refuses
    */
   block(blocks: readonly Block[]): void {
-    const fresh = newElements(blocks);
-    if (!fresh?.every(({ set }) => this.#sets.has(set))) this.#blockAny(elementsOf(blocks));
-    // To find out whether a change is ours takes as long as the change: a small one is looked at like
-    // somebody else's, a moment later.
-    else if (blocks.length <= FIREWALL_SMALL) this.#withRepair(() => this.#elements.add(fresh));
-    else this.#withRepair(() => this.#transact(() => this.#elements.add(fresh)));
-  }
-
-  #blockAny(elements: readonly Elements[]): void {
+    const elements = elementsOf(blocks);
+    if (elements.length === 0) return;
+    const fresh = blocks.every(({ isNew }) => isNew);
     this.#withRepair(() => {
-      const added = elements.map(({ set }) => set).filter(({ name }) => !this.#sets.has(name));
-      // An element keeps its timeout when it is added again (before Linux 6.12): so it is removed in
-      // between, and is there throughout for the packets. What is removed must be there.
-      const commands = elements.map(({ set, known, timed }) =>
-        elementCommand("add", set, known) + elementCommand("delete", set, known) +
-        elementCommand("add", set, timed)
-      );
-      if (commands.length === 0) return;
-      this.#run(added.map(definition).join("") + commands.join(""));
-      if (added.length === 0) return;
-      for (const set of added) this.#sets.set(set.name, set);
-      this.#takeSnapshot();
+      this.#define(elements.map(({ set }) => set).filter(({ name }) => !this.#sets.has(name)));
+      const changes = elements.flatMap(renewed);
+      // To find out whether a change is ours takes as long as the change: a small one is looked at
+      // like somebody else's, a moment later.
+      if (fresh && blocks.length <= FIREWALL_SMALL) this.#elements.run(changes);
+      else this.#change(changes);
     });
   }
 
@@ -168,16 +147,14 @@ export class Firewall {
    * Unblocks some hosts. One that is not blocked is no error.
    *
    * @throws {RangeError} when a host is none
-   * @throws {NftablesError} when the kernel refuses
+   * @throws {NftablesError | SystemError} when the kernel refuses
    */
   unblock(hosts: Iterable<string>): void {
     const elements = elementsOf(Array.from(hosts, (host) => ({ host, remainingMs: undefined })));
     this.#withRepair(() => {
-      const commands = elements.filter(({ set }) => this.#sets.has(set.name))
-        .map(({ set, keys }) =>
-          elementCommand("add", set, keys) + elementCommand("delete", set, keys)
-        );
-      if (commands.length > 0) this.#run(commands.join(""));
+      const changes = elements.filter(({ set }) => this.#sets.has(set.name))
+        .flatMap(({ set, elements }) => [added(set, elements), deleted(set, elements)]);
+      if (changes.length > 0) this.#change(changes);
     });
   }
 
@@ -188,8 +165,8 @@ export class Firewall {
    * @throws {RangeError} when it is neither an address nor a network
    */
   holds(host: string): boolean {
-    const { set, text } = targetOf(host);
-    return this.#query.hasElement(TABLE, set.name, keyBytes(text));
+    const { set, key } = targetOf(host);
+    return this.#query.hasElement(TABLE, set.name, key);
   }
 
   /**
@@ -211,8 +188,34 @@ export class Firewall {
     }
   }
 
+  /** A table that works is mended and keeps its blocks; one that does not is made anew. */
+  #makeTable(sets: ReadonlyMap<string, BlockSet>): void {
+    const works = this.#query.table(TABLE)?.flags === 0;
+    const others = works ? this.#query.sets(TABLE).filter((name) => !sets.has(name)) : [];
+    try {
+      this.#run((works ? "" : deletion()) + creation(sets.values(), others));
+    } catch (error) {
+      // Somebody may have made something else of our table, that ours cannot be made of.
+      if (!works || !(error instanceof NftablesError)) throw error;
+      this.#run(deletion() + creation(sets.values()));
+    }
+  }
+
+  /** Makes sets that the table does not have yet. */
+  #define(sets: readonly BlockSet[]): void {
+    if (sets.length === 0) return;
+    this.#run(sets.map(definition).join(""));
+    this.#change(sets.map((set) => added(set, [MARK[set.version]])));
+    for (const set of sets) this.#sets.set(set.name, set);
+    this.#snapshot.take(this.#sets.size);
+  }
+
   #run(commands: string): void {
     this.#transact(() => this.#nft.run(commands));
+  }
+
+  #change(changes: readonly SetChange[]): void {
+    this.#transact(() => this.#elements.run(changes));
   }
 
   /**
@@ -238,7 +241,7 @@ export class Firewall {
       change();
     } catch (error) {
       if (!(error instanceof NftablesError || error instanceof SystemError)) throw error;
-      const damage = this.#damage();
+      const damage = this.#snapshot.damage(this.#sets.values());
       if (damage === undefined) throw error;
       this.#repair(damage);
       change();
@@ -259,7 +262,7 @@ export class Firewall {
       this.#changedAt = undefined;
       this.#lookedAt = performance.now();
       try {
-        const damage = this.#damage();
+        const damage = this.#snapshot.damage(this.#sets.values());
         if (damage !== undefined) this.#repair(damage);
         this.#failure = undefined;
       } catch (error) {
@@ -277,33 +280,25 @@ export class Firewall {
     this.restore(this.#options.current());
     this.#options.onRepair(`${damage}: the table inet ${TABLE} has been made anew`);
   }
+}
 
-  /** What is wrong with the table, or undefined. One element that is missing was somebody's wish. */
-  #damage(): string | undefined {
-    const before = this.#snapshot;
-    if (!before) return undefined; // there was no restore() yet
-    const table = this.#query.table(TABLE);
-    if (!table) return "The firewall's rules were deleted from outside";
-    if (table.handle !== before.handle) return "The firewall's rules were replaced from outside";
-    if (table.flags !== 0) return "The firewall's rules were switched off from outside";
-    if (this.#rules() !== before.rules) return "The firewall's rules were changed from outside";
-    for (const set of this.#sets.values()) {
-      if (!this.#query.hasElement(TABLE, set.name, keyBytes(MARK[set.version]))) {
-        return `The firewall's set ${set.name} was flushed from outside`;
-      }
-    }
-    return undefined;
-  }
+function added(set: BlockSet, elements: SetChange["elements"]): SetChange {
+  return { change: "add", set: set.name, elements };
+}
 
-  #rules(): string {
-    return this.#query.rules(TABLE, CHAIN).join("\n");
-  }
+function deleted(set: BlockSet, elements: SetChange["elements"]): SetChange {
+  return { change: "delete", set: set.name, elements };
+}
 
-  #takeSnapshot(): void {
-    const handle = this.#query.table(TABLE)?.handle;
-    const rules = this.#rules();
-    // Somebody may have been faster: then no table is like this one, and the next look mends it.
-    const whole = handle !== undefined && rules.split("\n").length === this.#sets.size;
-    this.#snapshot = { handle: whole ? handle : undefined, rules };
-  }
+function emptied(set: BlockSet): SetChange[] {
+  return [deleted(set, undefined), added(set, [MARK[set.version]])];
+}
+
+/**
+ * An element keeps its timeout when it is added again (before Linux 6.12): so one that may be there is
+ * removed in between, and is there throughout for the packets. What is removed must be there.
+ */
+function renewed({ set, elements, known }: BlockElements): SetChange[] {
+  const again = known.length === 0 ? [] : [added(set, known), deleted(set, known)];
+  return [...again, added(set, elements)];
 }

@@ -1,14 +1,14 @@
 /**
- * The table `inet portsentry` in the language of nft(8): a set for each length of address that is
- * blocked, and a chain with a rule for each set.
+ * The table `inet portsentry`: a set for each length of address that is blocked, and a chain with a
+ * rule for each set, in the language of nft(8); and the sets' elements, as numbers.
  *
  * The sets hold single values, also those of networks, whose rules mask a packet's source: an element
- * of such a set is added in the same time however many there are. A set of intervals would have
- * libnftables fetch all of it for each.
+ * of such a set is added in the same time however many there are. A set of intervals would have to be
+ * known as a whole for each.
  *
  * @module
  */
-import { type Element, MOST_ELEMENTS, type SetElements } from "../../ffi/nft_elements.ts";
+import type { Element } from "../../ffi/nft_elements.ts";
 
 /** The one table that is Portsentry's, of the family `inet`. */
 export const TABLE = "portsentry";
@@ -16,13 +16,17 @@ export const TABLE = "portsentry";
 /** Its chain. */
 export const CHAIN = "prerouting";
 
+const MARK_COMMENT = "matches nothing: tells portsentry that this set is whole";
+
 /**
  * An element that every set has and that matches no packet: who flushes a set takes it away, who
  * deletes an element leaves it. As a source it is invalid (RFC 1122, section 3.2.1.3; RFC 4291,
  * section 2.7), and no masked source has bits behind the mask.
  */
-export const MARK = { 4: "255.255.255.255", 6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" } as const;
-const MARK_COMMENT = "matches nothing: tells portsentry that this set is whole";
+export const MARK = {
+  4: { key: new Uint8Array(4).fill(255), timeoutMs: undefined, comment: MARK_COMMENT },
+  6: { key: new Uint8Array(16).fill(255), timeoutMs: undefined, comment: MARK_COMMENT },
+} as const satisfies Record<number, Element>;
 
 // A timeout of less than the kernel's tick (at most 10 ms) would be none, which means forever.
 const LEAST_TIMEOUT_MS = 20;
@@ -30,8 +34,9 @@ const LEAST_TIMEOUT_MS = 20;
 const MOST_TIMEOUT_DAYS = 36_500;
 const DAY_MS = 86_400_000;
 
-/** Without leading zeros, which some read as octal. */
-const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+const DOT = 0x2e;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
 const IPV6_GROUP = /^[\da-f]{1,4}$/i;
 const IPV6_GROUPS = 8;
 
@@ -56,19 +61,18 @@ export interface BlockSet {
 /** The sets for single hosts, which are always there. */
 export const HOST_SETS: readonly BlockSet[] = [blockSet(4, 32), blockSet(6, 128)];
 
-/** An element: the set it belongs to, and its address as nft reads it. */
+/** The set that a host or network belongs to, and its address in network order. */
 export interface Target {
   set: BlockSet;
-  text: string;
+  key: Uint8Array;
 }
 
-/** What is to be put into a set, as text. */
-export interface Elements {
+/** Elements of a set. */
+export interface BlockElements {
   set: BlockSet;
-  /** Addresses that may be in the set already, all of them, and those with their timeouts. */
-  known: string[];
-  keys: string[];
-  timed: string[];
+  elements: Element[];
+  /** Those of them that may be in the set already. */
+  known: Element[];
 }
 
 function blockSet(version: 4 | 6, bits: number): BlockSet {
@@ -86,50 +90,61 @@ export function targetOf(host: string): Target {
   const slash = host.indexOf("/");
   const address = slash < 0 ? host : host.slice(0, slash);
   const version = address.includes(":") ? 6 : 4;
-  const parts = version === 4 ? ipv4Bytes(address) : ipv6Groups(address);
-  if (!parts) throw noAddress(host);
-  if (slash < 0) return { set: HOST_SETS[version === 4 ? 0 : 1], text: addressText(parts) };
+  const key = version === 4 ? ipv4Bytes(address) : ipv6Bytes(address);
+  if (!key) throw noAddress(host);
+  if (slash < 0) return { set: HOST_SETS[version === 4 ? 0 : 1], key };
   const length = host.slice(slash + 1);
-  if (!/^[1-9]\d{0,2}$/.test(length) || Number(length) > (version === 4 ? 32 : 128)) {
-    throw noAddress(host);
-  }
+  if (!/^[1-9]\d{0,2}$/.test(length) || Number(length) > key.length * 8) throw noAddress(host);
   const mask = maskOf(version, Number(length));
-  const network = parts.map((part, i) => part & mask[i]);
-  return { set: blockSet(version, Number(length)), text: addressText(network) };
+  return { set: blockSet(version, Number(length)), key: key.map((byte, i) => byte & mask[i]) };
 }
 
 // Two parsers of our own, since 100,000 addresses take ipaddr.js most of a second.
 
-function ipv4Bytes(address: string): number[] | undefined {
-  const found = IPV4.exec(address);
-  if (!found) return undefined;
-  const bytes = [Number(found[1]), Number(found[2]), Number(found[3]), Number(found[4])];
-  return Math.max(...bytes) <= 255 ? bytes : undefined;
+/** Without leading zeros, which some read as octal. */
+function ipv4Bytes(address: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let value = 0;
+  let digits = 0;
+  for (let i = 0; i <= address.length; i++) {
+    const code = i < address.length ? address.charCodeAt(i) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || value > 255 || part === 4) return undefined;
+      bytes[part++] = value;
+      value = digits = 0;
+    } else {
+      const leadingZero = digits === 1 && value === 0;
+      if (code < DIGIT_0 || code > DIGIT_9 || digits === 3 || leadingZero) return undefined;
+      value = 10 * value + code - DIGIT_0;
+      digits++;
+    }
+  }
+  return part === 4 ? bytes : undefined;
 }
 
 /** RFC 4291, section 2.2, but for its third form (`::ffff:192.0.2.9`), which events do not have. */
-function ipv6Groups(address: string): number[] | undefined {
+function ipv6Bytes(address: string): Uint8Array | undefined {
   const halves = address.split("::");
   if (halves.length > 2) return undefined;
   const [head, tail = []] = halves.map((half) => half === "" ? [] : half.split(":"));
   const missing = IPV6_GROUPS - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
   const groups = [...head, ...new Array<string>(missing).fill("0"), ...tail];
-  return groups.every((group) => IPV6_GROUP.test(group))
-    ? groups.map((group) => parseInt(group, 16))
-    : undefined;
+  if (!groups.every((group) => IPV6_GROUP.test(group))) return undefined;
+  return Uint8Array.from(
+    groups.map((group) => parseInt(group, 16)).flatMap((n) => [n >> 8, n & 255]),
+  );
 }
 
-/** An address of 4 bytes or 8 groups, the latter without the abbreviations of RFC 5952. */
-function addressText(parts: number[]): string {
-  return parts.length === 4 ? parts.join(".") : parts.map((part) => part.toString(16)).join(":");
-}
-
-/** The bytes, in network order, of an address that {@link targetOf} wrote. */
-export function keyBytes(text: string): Uint8Array {
-  if (!text.includes(":")) return Uint8Array.from(text.split("."), Number);
-  const groups = text.split(":").map((group) => parseInt(group, 16));
-  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
+/** An address as nft reads it; IPv6 without the abbreviations of RFC 5952. */
+export function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from(
+    { length: IPV6_GROUPS },
+    (_, i) => bytes[2 * i] << 8 | bytes[2 * i + 1],
+  );
+  return groups.map((group) => group.toString(16)).join(":");
 }
 
 function noAddress(host: string): RangeError {
@@ -138,13 +153,11 @@ function noAddress(host: string): RangeError {
   );
 }
 
-/** The mask of a prefix, as 4 bytes or 8 groups. */
-function maskOf(version: 4 | 6, bits: number): number[] {
-  const width = version === 4 ? 8 : 16;
-  const ones = (1 << width) - 1;
-  return Array.from({ length: version === 4 ? 4 : IPV6_GROUPS }, (_, i) => {
-    const zeros = Math.min(width, Math.max(0, width * (i + 1) - bits));
-    return ones << zeros & ones;
+/** The mask of a prefix, as 4 or 16 bytes. */
+function maskOf(version: 4 | 6, bits: number): Uint8Array {
+  return Uint8Array.from({ length: version === 4 ? 4 : 16 }, (_, i) => {
+    const zeros = Math.min(8, Math.max(0, 8 * (i + 1) - bits));
+    return 255 << zeros & 255;
   });
 }
 
@@ -153,51 +166,26 @@ function maskOf(version: 4 | 6, bits: number): number[] {
  *
  * @throws {RangeError} when a host is none
  */
-export function elementsOf(blocks: Iterable<Block>): Elements[] {
-  // A host that comes twice would be an element with two timeouts, which the kernel refuses.
-  const bySet = new Map<
-    string,
-    { set: BlockSet; known: string[]; timeouts: Map<string, string> }
-  >();
+export function elementsOf(blocks: Iterable<Block>): BlockElements[] {
+  const bySet = new Map<string, BlockElements>();
   for (const { host, remainingMs, isNew = false } of blocks) {
-    const { set, text } = targetOf(host);
+    const { set, key } = targetOf(host);
     if (remainingMs !== undefined && !(remainingMs > 0)) continue;
     // Forged packets may have the mark's address. No packet with it gets further than to here, but
     // the mark must neither time out nor be unblocked.
-    if (text === MARK[set.version]) continue;
+    if (isMark(key)) continue;
     let found = bySet.get(set.name);
-    if (!found) bySet.set(set.name, found = { set, known: [], timeouts: new Map() });
-    if (!isNew) found.known.push(text);
-    found.timeouts.set(text, timeoutText(remainingMs));
+    if (!found) bySet.set(set.name, found = { set, elements: [], known: [] });
+    const element = { key, timeoutMs: timeoutMs(remainingMs) };
+    found.elements.push(element);
+    if (!isNew) found.known.push(element);
   }
-  return [...bySet.values()].map(({ set, known, timeouts }) => ({
-    set,
-    known,
-    keys: [...timeouts.keys()],
-    timed: Array.from(timeouts, ([key, timeout]) => key + timeout),
-  }));
+  return [...bySet.values()];
 }
 
-/**
- * Elements for blocks of hosts that are known not to be blocked, by set, for {@link NftElements}.
- * Undefined when others are among them, or too many.
- *
- * @throws {RangeError} when a host is none
- */
-export function newElements(blocks: readonly Block[]): SetElements[] | undefined {
-  const bySet = new Map<string, Element[]>();
-  for (const { host, remainingMs, isNew } of blocks) {
-    const { set, text } = targetOf(host);
-    if (!isNew) return undefined;
-    if (remainingMs !== undefined && !(remainingMs > 0)) continue;
-    if (text === MARK[set.version]) continue;
-    const elements = bySet.get(set.name) ?? [];
-    if (elements.push({ key: keyBytes(text), timeoutMs: timeoutMs(remainingMs) }) > MOST_ELEMENTS) {
-      return undefined;
-    }
-    bySet.set(set.name, elements);
-  }
-  return Array.from(bySet, ([set, elements]) => ({ set, elements }));
+function isMark(key: Uint8Array): boolean {
+  for (let i = 0; i < key.length; i++) if (key[i] !== 255) return false;
+  return true;
 }
 
 /** A timeout that the kernel takes. */
@@ -207,40 +195,33 @@ function timeoutMs(remainingMs: number | undefined): number | undefined {
   return Math.min(ms, MOST_TIMEOUT_DAYS * DAY_MS);
 }
 
-/** nft takes no more than eight digits in a row. */
-function timeoutText(remainingMs: number | undefined): string {
-  const ms = timeoutMs(remainingMs);
-  if (ms === undefined) return "";
-  return ` timeout ${Math.floor(ms / DAY_MS)}d${ms % DAY_MS}ms`;
-}
-
 /** Commands that leave nothing of the table, whether it is there or not. */
 export function deletion(): string {
   return `add table inet ${TABLE}\ndelete table inet ${TABLE}\n`;
 }
 
-/** Commands that make the table and its chain: before connection tracking, which costs memory. */
-export function creation(): string {
+/**
+ * Commands that make the table, or what a table of ours lacks to be whole; the elements of its sets
+ * stay. The chain is before connection tracking, which costs memory.
+ *
+ * @param others sets that are there and have no blocks any more
+ */
+export function creation(sets: Iterable<BlockSet>, others: Iterable<string> = []): string {
   return `add table inet ${TABLE}\n` +
-    `add chain inet ${TABLE} ${CHAIN} { type filter hook prerouting priority raw - 10; }\n`;
+    `add chain inet ${TABLE} ${CHAIN} { type filter hook prerouting priority raw - 10; }\n` +
+    `flush chain inet ${TABLE} ${CHAIN}\n` +
+    Array.from(others, (name) => `delete set inet ${TABLE} ${name}\n`).join("") +
+    Array.from(sets, definition).join("");
 }
 
 /**
- * Commands that make a set, its mark and its rule. The set has no size: the kernel would take memory
- * for all of it at once, and how many are blocked is for the owner to bound.
+ * Commands that make a set and its rule. The set has no size: the kernel would take memory for all of
+ * it at once, and how many are blocked is for the owner to bound.
  */
-export function definition(set: BlockSet): string {
-  const { name, version, bits } = set;
+export function definition({ name, version, bits }: BlockSet): string {
   const field = version === 4 ? "ip saddr" : "ip6 saddr";
   const single = bits === (version === 4 ? 32 : 128);
   const source = single ? field : `${field} & ${addressText(maskOf(version, bits))}`;
   return `add set inet ${TABLE} ${name} { type ipv${version}_addr; flags timeout; }\n` +
-    elementCommand("add", set, [`${MARK[version]} comment "${MARK_COMMENT}"`]) +
     `add rule inet ${TABLE} ${CHAIN} ${source} @${name} counter drop\n`;
-}
-
-/** A command for elements of a set. */
-export function elementCommand(verb: "add" | "delete", set: BlockSet, elements: string[]): string {
-  if (elements.length === 0) return "";
-  return `${verb} element inet ${TABLE} ${set.name} { ${elements.join(", ")} }\n`;
 }

@@ -166,12 +166,19 @@ export class StateFile {
   }
 }
 
+/** As one text: an object made by SQLite for each of 100,000 rows would take a quarter of a second. */
 function blocksOf(database: DatabaseSync): BlockRecord[] {
-  return database.prepare("SELECT * FROM blocks").all().map((row) => ({
-    host: String(row.host),
-    startMs: Number(row.started),
-    endMs: row.ends === null ? undefined : Number(row.ends),
-    reason: String(row.reason),
-    count: Number(row.count),
+  const { text } = database.prepare(
+    "SELECT json_group_array(json_array(host, started, ends, reason, count)) AS text FROM blocks",
+  ).get()!;
+  return (JSON.parse(String(text)) as Row[]).map(([host, startMs, endMs, reason, count]) => ({
+    host,
+    startMs,
+    endMs: endMs ?? undefined,
+    reason,
+    count,
   }));
 }
+
+/** The tables are strict: SQLite holds them to these types. */
+type Row = [host: string, started: number, ends: number | null, reason: string, count: number];

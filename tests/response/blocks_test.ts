@@ -34,6 +34,7 @@ function setUp(settings: Partial<Config> = {}, spared: (text: string) => boolean
     firewall: kernel,
     state,
     holdsProtected: ({ address, prefix }) => spared(`${address}/${prefix}`),
+    soon: queueMicrotask,
     log,
   });
   state.current = () => blocks.list();

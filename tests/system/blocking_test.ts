@@ -2,7 +2,7 @@
  * FIREWALL="nftables" with the real kernel: what is blocked, for how long, and what is never.
  */
 import assert from "node:assert/strict";
-import { MARK } from "../../src/response/firewall_table.ts";
+import { addressText, MARK } from "../../src/response/firewall_table.ts";
 import type { BlockRecord } from "../../src/state/state_file.ts";
 import { ethernet, ipv4, tcp } from "../frames.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
@@ -15,7 +15,7 @@ FIREWALL="nftables"
 STATE_FILE="FOLDER/state.db"
 CONTROL_SOCKET="FOLDER/control.sock"
 `;
-const MARKS: string[] = Object.values(MARK);
+const MARKS = Object.values(MARK).map(({ key }) => addressText(key));
 const BLOCKED = ["false", "true", "false", "true"];
 const OTHER = "192.0.2.77"; // of the scanning host, too
 const SERVICE = 2222;

@@ -119,6 +119,65 @@ Deno.test("Firewall.restore() takes 100,000 blocks, block() a thousand at once, 
   assert.deepEqual(await elements(network, "blocked4"), []);
 });
 
+Deno.test("no packet of a blocked host gets through while Firewall.restore() puts blocks back", async () => {
+  await using network = await Network.create();
+  const blocks: [string, number][] = Array.from({ length: 30_000 }, (_, i) => [
+    `10.0.${i >> 8}.${i & 255}`,
+    HOUR_MS,
+  ]);
+  blocks.push([SCANNER.ipv4, HOUR_MS]);
+  await using first = await FirewallProcess.start(network.watched, blocks);
+  await first.kill();
+  // What gets through is counted behind the place where portsentry drops.
+  await nft(
+    network,
+    "add table ip counting { chain in { type filter hook prerouting priority 0; ip saddr " +
+      `${SCANNER.ipv4} udp dport 9 counter; }; }`,
+  );
+  const sender = network.onScanner(
+    `perl -MIO::Socket::INET -e $s=IO::Socket::INET->new(Proto=>"udp",PeerHost=>"${WATCHED.ipv4}",` +
+      `PeerPort=>9);for(1..40000){$s->send("x");select(undef,undef,undef,0.00005)}`,
+  );
+  await using second = new FirewallProcess(network.watched);
+  await second.call("open");
+  for (let i = 0; i < 5; i++) await second.call("restore", blocks);
+  await sender;
+  const dropped = await nft(network, "list chain inet portsentry prerouting");
+  assert.match(dropped, /@blocked4 counter packets [1-9]\d{2}/);
+  assert.match(await nft(network, "list table ip counting"), /counter packets 0 bytes 0/);
+  assert.deepEqual(second.told, []);
+});
+
+Deno.test("Firewall.restore() leaves nothing in the table that is not of its blocks", async () => {
+  await using network = await Network.create();
+  const before: [string, number][] = [[OTHER, HOUR_MS], ["2001:db8::/56", HOUR_MS]];
+  await using first = await FirewallProcess.start(network.watched, before);
+  await first.kill();
+  await using _second = await FirewallProcess.start(network.watched, [["2001:db8::/64", HOUR_MS]]);
+  assert.deepEqual(
+    (await nft(network, "list sets table inet portsentry")).match(/(?<=\tset )\w+/g),
+    ["blocked4", "blocked6", "networks6_64"],
+  );
+  assert.deepEqual(await elements(network, "blocked4"), []);
+  const chain = await nft(network, "list chain inet portsentry prerouting");
+  assert.equal(chain.match(/ counter packets /g)?.length, 3);
+});
+
+Deno.test("Firewall.restore() makes its table of one that somebody has made otherwise", async () => {
+  await using network = await Network.create();
+  await nft(
+    network,
+    "add table inet portsentry { set blocked4 { type ipv6_addr; }; " +
+      "chain prerouting { type filter hook input priority 5; }; }",
+  );
+  await using _firewall = await FirewallProcess.start(network.watched, [[SCANNER.ipv4, HOUR_MS]]);
+  assert.deepEqual(await elements(network, "blocked4"), [SCANNER.ipv4]);
+  assert.match(
+    await nft(network, "list chain inet portsentry prerouting"),
+    /hook prerouting priority raw - 10;/,
+  );
+});
+
 Deno.test("tables of others stay as they are, byte for byte, through all of a firewall's life", async () => {
   await using network = await Network.create();
   const file = await Deno.makeTempFile();
