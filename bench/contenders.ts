@@ -5,6 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { StateFile } from "../src/state/state_file.ts";
 import type { Network } from "../tests/system/network.ts";
 import { METHODS, programCommand, type ProgramOptions } from "../tests/system/program.ts";
 import { pause, Subject } from "./rig.ts";
@@ -15,6 +16,8 @@ export interface Setup {
   killRoute?: string;
   /** BLOCK_TCP="1" with FIREWALL. */
   firewall?: true;
+  /** Blocks in its state file. */
+  blocks?: number;
   /** SCAN_TRIGGER */
   scanTrigger?: number;
 }
@@ -46,6 +49,7 @@ function ours(name: string, options: ProgramOptions & { args: string[] }): Conte
         `${folder}/portsentry.conf`,
         `TCP_PORTS="1-1024"\n${settings(folder, setup)}`,
       );
+      if (setup.blocks !== undefined) writeBlocks(`${folder}/state.db`, setup.blocks);
       const begin = performance.now();
       const child = new Deno.Command("ip", {
         args: [
@@ -100,8 +104,9 @@ function debians(binary: string): Contender {
 }
 
 /** Lines that both know. */
-function settings(folder: string, { killRoute, firewall, scanTrigger }: Setup): string {
+function settings(folder: string, { killRoute, firewall, blocks, scanTrigger }: Setup): string {
   return [
+    ...(blocks === undefined ? [] : [`BLOCK_MAX="${blocks}"`]),
     `HISTORY_FILE="${folder}/history"`,
     ...(scanTrigger === undefined ? [] : [`SCAN_TRIGGER="${scanTrigger}"`]),
     ...(firewall
@@ -111,6 +116,20 @@ function settings(folder: string, { killRoute, firewall, scanTrigger }: Setup): 
       : [`BLOCK_TCP="1"`, `KILL_ROUTE="${killRoute.replaceAll("FOLDER", folder)}"`]),
     "",
   ].join("\n");
+}
+
+/** A state file with blocks of as many hosts, that a run before has left. */
+function writeBlocks(path: string, blocks: number): void {
+  const state = StateFile.open(path);
+  const startMs = Date.now();
+  state.add(Array.from({ length: blocks }, (_, i) => ({
+    host: `10.${i >> 16}.${i >> 8 & 255}.${i & 255}`,
+    startMs,
+    endMs: startMs + 3_600_000 + i,
+    reason: "TCP port 23",
+    count: 1,
+  })));
+  state.close();
 }
 
 function newFolder(): string {

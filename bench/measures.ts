@@ -24,6 +24,7 @@ export const MEASURES: Measure[] = [
   [["lone SYN to history line, median / p95"], loneHistory],
   [["lone SYN to KILL_ROUTE running, median / p95"], loneCommand],
   [["lone SYN to dropped by FIREWALL, median / p95"], loneDrop],
+  [["exec to active with 100,000 blocks to restore"], restore],
   [["lone SYN to event, 10 commands hang, median / p95"], hanging],
   [["idle CPU over a minute"], idle],
 ];
@@ -113,6 +114,18 @@ async function loneDrop(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   await using _subject = await contender.start(network, { firewall: true });
   return [percentiles(await probe(network, "drop_probe.ts", network.watched, `${LONE_PROBES}`))];
+}
+
+/** The start less "exec to active" is what reading the blocks and putting them back takes. */
+async function restore(contender: Contender): Promise<string[]> {
+  if (!contender.hasFirewall) return ["–"];
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    await using network = await Network.create();
+    await using subject = await contender.start(network, { firewall: true, blocks: 100_000 });
+    times.push(subject.startMs);
+  }
+  return [`${median(times)} ms`];
 }
 
 /** The first ten sources' commands hang; then single SYNs of others come, which are only logged. */
