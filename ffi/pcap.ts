@@ -5,8 +5,9 @@
  *
  * @module
  */
-import { cString, libc, toCString } from "./libc.ts";
+import { cString, libc, SystemError, toCString } from "./libc.ts";
 import { openLibrary } from "./libraries.ts";
+import { attachFilter } from "./socket_filter.ts";
 
 const SYMBOLS = {
   pcap_create: { parameters: ["buffer", "buffer"], result: "usize" }, // const char *source, char *errbuf
@@ -42,6 +43,9 @@ const PCAP_D_IN = 1;
 const PCAP_NETMASK_UNKNOWN = 0xffffffff;
 const PCAP_ERROR_PERM_DENIED = -8;
 const PCAP_ERROR_PROMISC_PERM_DENIED = -11;
+const DLT_RAW = 12; // <pcap/dlt.h>
+const DLT_LINUX_SLL = 113;
+const DLT_LINUX_SLL2 = 276;
 const PKTHDR_BYTES = 24n; // struct timeval (two longs), bpf_u_int32 caplen, bpf_u_int32 len
 const BPF_PROGRAM_WORDS = 2; // struct bpf_program: u_int bf_len (padded), struct bpf_insn *bf_insns
 const BPF_INSTRUCTION_BYTES = 8n; // struct bpf_insn
@@ -96,6 +100,9 @@ export class Capture {
   interfaceIndex = 0;
 
   readonly #pcap: bigint;
+  readonly #snapshotBytes: number;
+  /** Whether the filter in the kernel can be replaced past libpcap. */
+  #replaceable = false;
   readonly #lib = libpcap();
   readonly #libc = libc();
   readonly #headerAddress = new BigUint64Array(1);
@@ -111,6 +118,7 @@ export class Capture {
    */
   constructor(readonly device: string, options: CaptureOptions) {
     const message = new Uint8Array(PCAP_ERRBUF_SIZE);
+    this.#snapshotBytes = options.snapshotBytes;
     this.#pcap = this.#lib.pcap_create(toCString(device), message);
     if (this.#pcap === 0n) throw new PcapError("pcap_create", -1, bufferText(message));
     try {
@@ -147,6 +155,10 @@ export class Capture {
   /**
    * Compiles a pcap-filter(7) expression and puts it into the kernel.
    *
+   * pcap_setfilter() lets no frame through while it changes a filter, and counts none of those that
+   * are lost: a filter that is there already is replaced in one step, past libpcap, where the kernel
+   * takes the program as it is.
+   *
    * @throws {PcapError} when the expression has a fault
    */
   setFilter(expression: string): void {
@@ -157,10 +169,31 @@ export class Capture {
       "pcap_compile",
     );
     try {
+      const instructions = this.#cooked
+        ? compileFilter(expression, DLT_RAW, this.#snapshotBytes)
+        : instructionsOf(program);
+      if (this.#replaceable && this.#attach(instructions)) return;
       this.#check(pcap_setfilter(this.#pcap, program), "pcap_setfilter");
+      // What the kernel does not take libpcap does itself, and then goes on to do.
+      this.#replaceable = this.#attach(instructions);
     } finally {
       pcap_freecode(program);
     }
+  }
+
+  #attach(instructions: Uint8Array<ArrayBuffer>): boolean {
+    try {
+      attachFilter(this.fd, instructions);
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the kernel sees frames from the IP header on, and libpcap puts its own header before it. */
+  get #cooked(): boolean {
+    return this.linkType === DLT_LINUX_SLL || this.linkType === DLT_LINUX_SLL2;
   }
 
   /**
@@ -222,14 +255,20 @@ export function compileFilter(
       lib.pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN),
       "pcap_compile",
     );
-    const length = (program[0] & 0xffff_ffffn) * BPF_INSTRUCTION_BYTES;
-    const instructions = new Uint8Array(Number(length));
-    libc().copy_in(instructions, program[1], length);
+    const instructions = instructionsOf(program);
     lib.pcap_freecode(program);
     return instructions;
   } finally {
     lib.pcap_close(pcap);
   }
+}
+
+/** The instructions of a struct bpf_program. */
+function instructionsOf(program: BigUint64Array): Uint8Array<ArrayBuffer> {
+  const length = (program[0] & 0xffff_ffffn) * BPF_INSTRUCTION_BYTES;
+  const instructions = new Uint8Array(Number(length));
+  libc().copy_in(instructions, program[1], length);
+  return instructions;
 }
 
 /** The one gate for libpcap's results: negative is an error, positive a value or a warning. */

@@ -112,8 +112,12 @@ function openCapture(
   }
   capture.interfaceIndex = target.index;
   const source = any ? new AnyCapture(capture) : capture;
+  let filter: string | undefined;
   const refilter = (target: Target, { tcpPorts, udpPorts }: WatchedPorts) => {
-    capture.setFilter(captureFilters(target.addresses, tcpPorts, udpPorts)[part]);
+    const wanted = captureFilters(target.addresses, tcpPorts, udpPorts)[part];
+    // libpcap lets no packet through while it changes a filter, and counts none of them.
+    if (wanted !== filter) capture.setFilter(wanted);
+    filter = wanted;
     if (source instanceof AnyCapture) source.enslaved = target.enslaved;
   };
   try {
