@@ -9,9 +9,10 @@ import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
 import { StartError } from "./config/fault.ts";
-import { reason, refuseFifo } from "./config/load.ts";
+import { reason } from "./config/load.ts";
 import { answer, type ControlSubject } from "./control.ts";
 import { ControlServer } from "./daemon/control_server.ts";
+import { refuseFifo } from "./files.ts";
 import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
 import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
@@ -47,8 +48,7 @@ export interface ResourceParts {
 }
 
 /**
- * Opens what a configuration asks for, and keeps of the old what serves it, too; the history file is
- * always opened anew.
+ * Opens what a configuration asks for, and keeps of the old what serves it, too.
  *
  * @throws {StartError} with nothing more open than before
  */
@@ -58,7 +58,7 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.blocked = config.blockedFile === old.blocked?.path
       ? old.blocked
       : openBlocked(config.blockedFile);
-    opened.history = openHistory(config);
+    opened.history = openHistory(config, old.history, parts);
     opened.guard = openGuard(config, old.guard, parts);
     opened.control = openControl(config, old.control, parts);
     opened.metrics = openMetrics(config, old.metrics, parts);
@@ -91,11 +91,19 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.guard !== stay.guard) resources.guard?.close();
 }
 
-function openHistory({ historyFile, historyFormat }: Config): History | undefined {
+/** A file that is still the one of its name is not opened anew: nothing of it waits or is lost, then. */
+function openHistory(
+  { historyFile, historyFormat }: Config,
+  old: History | undefined,
+  { log }: ResourceParts,
+): History | undefined {
   if (historyFile === undefined) return undefined;
+  if (old?.path === historyFile && old.format === historyFormat && old.isCurrent) return old;
   try {
-    refuseFifo(historyFile);
-    return new History(historyFile, historyFormat);
+    return new History(historyFile, {
+      format: historyFormat,
+      onReplaced: () => log.notice(`${historyFile} was moved or deleted, and is opened anew`),
+    });
   } catch (error) {
     throw fileFault(historyFile, "Cannot write the history file: ", error);
   }

@@ -244,7 +244,7 @@ export class Watch {
     const { history: oldHistory, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
-    this.#retire(oldHistory);
+    if (oldHistory !== history) this.#retire(oldHistory);
     closeResources(old, resources);
     this.#eventLog.history = history;
     blocked?.repair((text) => this.#log.error(text));

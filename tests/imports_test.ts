@@ -22,8 +22,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/daemon": ["ffi"],
 };
 
-/** Files that belong to no folder's subject: bounds and text helpers, for everyone. */
-const FOR_EVERYONE = ["src/limits.ts", "src/text.ts"];
+/** Files that belong to no folder's subject: bounds, helpers for text and files, for everyone. */
+const FOR_EVERYONE = ["src/files.ts", "src/limits.ts", "src/text.ts"];
 
 /** Files that put the folders together: those in none of them. */
 function composes(file: string): boolean {

@@ -5,6 +5,7 @@
  */
 import type { Config } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
+import { refuseFifo } from "../files.ts";
 import { type Fault, StartError } from "./fault.ts";
 import { parseIgnoreFile } from "./ignore_file.ts";
 import { IgnoreList } from "./ignore_list.ts";
@@ -58,22 +59,6 @@ function readText(file: string): string | Fault {
   } catch (error) {
     return { where: file, line: 0, message: `Cannot read the file: ${reason(error, file)}` };
   }
-}
-
-/**
- * To open a FIFO is to wait until its other end is opened: maybe for ever, and with it the whole
- * program, signals included.
- *
- * @throws {Error} when `file` is one
- */
-export function refuseFifo(file: string): void {
-  let info: Deno.FileInfo;
-  try {
-    info = Deno.statSync(file);
-  } catch {
-    return; // whoever opens it is told why not
-  }
-  if (info.isFifo) throw new Error("it is a FIFO: name a file");
 }
 
 /** What a failed file operation says to the person who has to mend it. */

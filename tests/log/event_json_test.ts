@@ -185,7 +185,7 @@ for (const format of ["classic", "json"] as const) {
         classic: `${formatEvent(EVENT, "a.example", FLAGS)}\n`,
         json: `${json.event(EVENT, "a.example", FLAGS)}\n`,
       };
-      log.history = new History(path, historyFormat);
+      log.history = new History(path, { format: historyFormat });
       log.tell(EVENT, "a.example", FLAGS);
       await log.history.close();
       for (const { text } of outputs) assert.equal(text, lines[format]);

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { Flood } from "./flood.ts";
 
 /** Addresses of the host that is watched, and of the one that scans it. */
 export const WATCHED = {
@@ -106,6 +107,13 @@ export class Network implements AsyncDisposable {
     const script = new URL("./inject.ts", import.meta.url).pathname;
     const hex = frames.map((frame) => frame.toHex()).join(" ");
     await this.onScanner(`${Deno.execPath()} run -A --no-prompt ${script} eth0 ${hex}`);
+  }
+
+  /** Sends probes from the scanning host; resolves to how many the kernel took, when all are sent. */
+  async flood(flood: Flood): Promise<number> {
+    const script = new URL("./flood.ts", import.meta.url).pathname;
+    const command = [Deno.execPath(), "run", "-A", "--no-prompt", script, JSON.stringify(flood)];
+    return Number((await run(["ip", "netns", "exec", this.scanner, ...command])).stdout);
   }
 
   /** Services on the watched host, as listener.ts names them, until `await using` ends them. */

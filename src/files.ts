@@ -1,0 +1,30 @@
+/**
+ * What is to be known of a file before it is opened, or while it is open.
+ *
+ * @module
+ */
+
+/**
+ * To open a FIFO is to wait until its other end is opened: maybe for ever, and with it the whole
+ * program, signals included.
+ *
+ * @throws {Error} when `file` is one
+ */
+export function refuseFifo(file: string): void {
+  if (infoOf(file)?.isFifo) throw new Error("it is a FIFO: name a file");
+}
+
+/** Whether an open file is still the one of a name: it may have been moved, deleted or replaced. */
+export function isNamed(path: string, open: Deno.FileInfo): boolean {
+  const named = infoOf(path);
+  return named !== undefined && named.ino === open.ino && named.dev === open.dev;
+}
+
+/** Undefined when that cannot be seen: whoever opens the file is told why not. */
+function infoOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
