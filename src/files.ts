@@ -20,8 +20,8 @@ export function isNamed(path: string, open: Deno.FileInfo): boolean {
   return named !== undefined && named.ino === open.ino && named.dev === open.dev;
 }
 
-/** Undefined when that cannot be seen: whoever opens the file is told why not. */
-function infoOf(path: string): Deno.FileInfo | undefined {
+/** What is there; undefined when that cannot be seen: whoever opens the file is told why not. */
+export function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { infoOf, isNamed } from "../files.ts";
 import { BLOCKED_HOSTS } from "../limits.ts";
 import { openForAppend } from "../log/append_file.ts";
 import { addressBytes, formatAddress } from "../packet/address.ts";
@@ -60,7 +61,11 @@ export function blockedRecord(address: Uint8Array): Uint8Array<ArrayBuffer> {
 /** The blocked hosts; the oldest makes room when there are very many. */
 export class BlockedSet {
   readonly #hosts = new Set<string>();
+  /** Hosts that the file does not have, because the disk did not take them. */
+  readonly #unwritten: string[] = [];
   #file: Deno.FsFile | undefined;
+  /** Of the file that was read or opened, so that one which has taken its name is told from it. */
+  #info: Deno.FileInfo | undefined;
   /** Bytes of the file that are whole records: a write that failed half-way is undone to here. */
   #wholeBytes = 0;
   /** Whether something follows them: a record that was cut short. */
@@ -77,12 +82,7 @@ export class BlockedSet {
    */
   static open(path: string): BlockedSet {
     const set = new BlockedSet(path);
-    const bytes = readIfThere(path);
-    if (bytes === undefined) return set;
-    const { hosts, wholeBytes } = parseBlockedFile(bytes);
-    for (const host of hosts) set.#remember(formatAddress(host.length === 4 ? 4 : 6, host));
-    set.#wholeBytes = wholeBytes;
-    set.#torn = wholeBytes < bytes.length;
+    set.#read();
     return set;
   }
 
@@ -112,25 +112,59 @@ export class BlockedSet {
   }
 
   /**
-   * Adds a host to the set and the file.
+   * Adds a host to the set and the file, with those that the file did not take before.
    *
    * @throws {Error} of the file system; the host is in the set all the same
    */
   add(host: string): void {
     if (this.#hosts.has(host)) return;
     this.#remember(host);
-    this.#append(blockedRecord(addressBytes(host)));
+    this.#unwritten.push(host);
+    this.#write();
   }
 
   close(): void {
+    try {
+      if (this.#unwritten.length > 0) this.#write();
+    } catch {
+      // That the file takes no more was told when they were added.
+    }
+    this.#closeFile();
+  }
+
+  #write(): void {
+    const records = this.#unwritten.map((host) => blockedRecord(addressBytes(host)));
+    const bytes = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0));
+    let offset = 0;
+    for (const record of records) {
+      bytes.set(record, offset);
+      offset += record.length;
+    }
+    this.#append(bytes);
+    this.#unwritten.length = 0;
+  }
+
+  #closeFile(): void {
     this.#file?.close();
     this.#file = undefined;
+  }
+
+  /** Takes over what the file has, and learns where the next record goes. */
+  #read(): void {
+    const info = infoOf(this.path);
+    const bytes = readIfThere(this.path) ?? new Uint8Array(0);
+    const { hosts, wholeBytes } = parseBlockedFile(bytes);
+    this.#info = info;
+    for (const host of hosts) this.#remember(formatAddress(host.length === 4 ? 4 : 6, host));
+    this.#wholeBytes = wholeBytes;
+    this.#torn = wholeBytes < bytes.length;
   }
 
   #remember(host: string): void {
     if (this.#hosts.size >= BLOCKED_HOSTS) {
       for (const oldest of this.#hosts) {
         this.#hosts.delete(oldest);
+        if (this.#unwritten[0] === oldest) this.#unwritten.shift();
         break;
       }
     }
@@ -142,16 +176,32 @@ export class BlockedSet {
     this.#torn = false;
   }
 
-  /** One record is one write; what a full disk took of it is taken back. */
-  #append(record: Uint8Array): void {
+  /**
+   * The file of that name, open. When somebody has put another in its place, what that has counts, too,
+   * and it stays as it is when it is no blocked file. Hosts of before are still known, and are not
+   * written again: maybe the file was deleted to forget them.
+   */
+  #follow(): Deno.FsFile {
+    if (this.#info ? !isNamed(this.path, this.#info) : infoOf(this.path)) {
+      this.#closeFile();
+      this.#read();
+    }
+    if (this.#file) return this.#file;
     this.#removeTorn();
-    this.#file ??= openForAppend(this.path, 0o600);
-    const written = this.#file.writeSync(record);
-    if (written < record.length) {
-      this.#file.truncateSync(this.#wholeBytes);
+    this.#file = openForAppend(this.path, 0o600);
+    this.#info = this.#file.statSync();
+    return this.#file;
+  }
+
+  /** All is one write; what a full disk took of it is taken back. */
+  #append(records: Uint8Array): void {
+    const file = this.#follow();
+    const written = file.writeSync(records);
+    if (written < records.length) {
+      file.truncateSync(this.#wholeBytes);
       throw new Error("no space left on device");
     }
-    this.#wholeBytes += record.length;
+    this.#wholeBytes += records.length;
   }
 }
 

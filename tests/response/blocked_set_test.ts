@@ -61,3 +61,35 @@ Deno.test("BlockedSet remembers hosts across openings, each with one record", ()
   assert.equal(Deno.statSync(path).size, 6 + 18);
   Deno.removeSync(path);
 });
+
+Deno.test("BlockedSet follows its file: deleted, replaced, or no blocked file any more", () => {
+  const path = `${Deno.makeTempDirSync()}/blocked`;
+  const set = BlockedSet.open(path);
+  const written = () =>
+    parseBlockedFile(Deno.readFileSync(path)).hosts.map((host) => host.join("."));
+  set.add("192.0.2.1");
+  Deno.removeSync(path);
+  set.add("192.0.2.2");
+  assert.deepEqual(written(), ["192.0.2.2"]);
+  assert.ok(set.has("192.0.2.1"));
+
+  // One that another program has written, its last record cut short.
+  Deno.removeSync(path);
+  Deno.writeFileSync(path, new Uint8Array([2, 0, 192, 0, 2, 7, 2, 0, 192]));
+  set.add("192.0.2.3");
+  assert.deepEqual(written(), ["192.0.2.7", "192.0.2.3"]);
+  assert.ok(set.has("192.0.2.7"));
+
+  Deno.removeSync(path);
+  Deno.writeTextFileSync(path, "root:x:0:0\n");
+  assert.throws(() => set.add("192.0.2.4"), NotABlockedFile);
+  assert.throws(() => set.add("192.0.2.5"), NotABlockedFile);
+  assert.equal(Deno.readTextFileSync(path), "root:x:0:0\n");
+  Deno.removeSync(path);
+  Deno.mkdirSync(path);
+  assert.throws(() => set.add("192.0.2.6"));
+  Deno.removeSync(path);
+  set.add("192.0.2.8"); // with all that found no place meanwhile
+  assert.deepEqual(written(), ["192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.8"]);
+  set.close();
+});

@@ -2,6 +2,7 @@
  * Files that are taken away, replaced or full while the program writes them.
  */
 import assert from "node:assert/strict";
+import { parseBlockedFile } from "../../src/response/blocked_set.ts";
 import { Network, run, words } from "./network.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 
@@ -193,3 +194,49 @@ Deno.test("a read-only file system: refused at the start, and no harm to what is
   }
   Deno.removeSync(disk);
 });
+
+Deno.test("a full disk: BLOCKED_FILE is never torn, and has every host when there is room", async () => {
+  const disk = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+  {
+    const { permissions, wrapper } = onDisk(disk, "12k");
+    await using test = await Case.start({
+      config: `${PORTS}BLOCK_TCP="1"\nKILL_ROUTE="true $TARGET$"\nBLOCKED_FILE="${disk}/blocked"`,
+      permissions: [...permissions, "--allow-run=/bin/sh"],
+      wrapper,
+    });
+    const { program } = test;
+    const blocked = `/proc/${program.child.pid}/root${disk}/blocked`;
+    const sources = await test.probe(10);
+    assert.equal(hostsIn(blocked).length, 10);
+    await test.inside(`dd if=/dev/zero of=${disk}/filler bs=4096 count=2`);
+    // What is left of the page that the file has takes 672 more.
+    sources.push(...await test.probe(800));
+    const told = /^Cannot add 11\.0\.\d+\.\d+ to \S+\/blocked: (n|N)o space left on device/m;
+    assert.match(program.stderr, told);
+    assert.equal(Deno.statSync(blocked).size % 6, 0);
+    assert.ok(hostsIn(blocked).length < sources.length);
+    await test.inside(`rm ${disk}/filler`);
+    sources.push(...await test.probe());
+    assert.deepEqual(hostsIn(blocked), sources.toSorted());
+
+    // Somebody else's file in its place is left alone.
+    await test.inside(`rm ${blocked}`);
+    Deno.writeTextFileSync(blocked, "not ours\n");
+    await test.probe();
+    assert.match(program.stderr, /blocked: the record at byte 0 has the address family/);
+    assert.equal(Deno.readTextFileSync(blocked), "not ours\n");
+    Deno.removeSync(blocked);
+    await test.probe();
+    assert.equal(hostsIn(blocked).length, 2);
+    assert.equal(await program.stop(), 0);
+  }
+  Deno.removeSync(disk);
+});
+
+/** The hosts of a blocked file, in order. */
+function hostsIn(path: string): string[] {
+  const bytes = Deno.readFileSync(path);
+  const { hosts, wholeBytes } = parseBlockedFile(bytes);
+  assert.equal(wholeBytes, bytes.length, "a record is cut short");
+  return hosts.map((host) => host.join(".")).sort();
+}
