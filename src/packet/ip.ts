@@ -7,19 +7,26 @@ import { uint16 } from "./bytes.ts";
 import { IpOptions, type Packet, Reject } from "./packet.ts";
 import { decodeTransport } from "./transport.ts";
 
-const IPV4 = {
+/** Offsets in an IPv4 header. */
+export const IPV4 = {
   TOTAL_LENGTH: 2,
+  IDENTIFICATION: 4,
   FRAGMENT: 6,
+  TIME_TO_LIVE: 8,
   PROTOCOL: 9,
   SOURCE: 12,
   DESTINATION: 16,
   LENGTH: 20,
 } as const; // RFC 791, section 3.1
 const IPV4_OFFSET_MASK = 0x1fff;
+/** The flag among the fragment bits (RFC 791, section 3.1). */
+export const IPV4_DONT_FRAGMENT = 0x4000;
 
-const IPV6 = {
+/** Offsets in an IPv6 header. */
+export const IPV6 = {
   PAYLOAD_LENGTH: 4,
   NEXT_HEADER: 6,
+  HOP_LIMIT: 7,
   SOURCE: 8,
   DESTINATION: 24,
   LENGTH: 40,
@@ -80,6 +87,9 @@ export function decodeIpv4(bytes: Uint8Array, start: number, end: number, packet
   }
   packet.version = 4;
   packet.ipOptions = headerLength > IPV4.LENGTH ? IpOptions.Set : IpOptions.NotSet;
+  packet.frame = bytes;
+  packet.ipStart = start;
+  packet.ipLength = totalLength;
   for (let i = 0; i < 4; i++) {
     packet.source[i] = bytes[start + IPV4.SOURCE + i];
     packet.destination[i] = bytes[start + IPV4.DESTINATION + i];
@@ -105,6 +115,8 @@ export function decodeIpv6(bytes: Uint8Array, start: number, end: number, packet
   }
   packet.version = 6;
   packet.ipOptions = IpOptions.Unknown;
+  packet.frame = bytes;
+  packet.ipStart = start;
   for (let i = 0; i < 16; i++) {
     packet.source[i] = bytes[start + IPV6.SOURCE + i];
     packet.destination[i] = bytes[start + IPV6.DESTINATION + i];
@@ -112,6 +124,7 @@ export function decodeIpv6(bytes: Uint8Array, start: number, end: number, packet
   const headerEnd = start + IPV6.LENGTH;
   // Zero stands for a jumbogram, whose length is in a hop-by-hop option (RFC 2675, section 3).
   const payloadLength = uint16(bytes, start + IPV6.PAYLOAD_LENGTH) || end - headerEnd;
+  packet.ipLength = IPV6.LENGTH + payloadLength;
   return decodeExtensions(
     bytes,
     headerEnd,

@@ -57,6 +57,8 @@ export const REJECT_NAMES: readonly string[] = [
   "bad UDP header",
 ];
 
+const NO_FRAME = new Uint8Array(0);
+
 /** A TCP segment or UDP datagram; every field is overwritten by the next decode. */
 export class Packet {
   /** Why the last frame gave no packet; then the other fields mean nothing. */
@@ -73,6 +75,15 @@ export class Packet {
   /** {@link TcpFlag} bits; 0 for UDP. */
   tcpFlags = 0;
   ipOptions: IpOptions = IpOptions.NotSet;
+  /**
+   * The frame it was decoded from, and where its headers begin in that: what few want to know is read
+   * there when they ask (see headers.ts). Empty when there were no headers: connect mode.
+   */
+  frame: Uint8Array = NO_FRAME;
+  ipStart = 0;
+  transportStart = 0;
+  /** Bytes from the IP header on, as that says: more than a frame holds that was captured cut. */
+  ipLength = 0;
   /** Index of the interface it came in on; 0 when that is not known. */
   interfaceIndex = 0;
   /** When it was captured, in milliseconds since 1970. */

@@ -6,14 +6,19 @@
 import { uint16 } from "./bytes.ts";
 import { type Packet, Protocol, Reject } from "./packet.ts";
 
-const TCP = {
+/** Offsets in a TCP header. */
+export const TCP = {
   SOURCE_PORT: 0,
   DESTINATION_PORT: 2,
+  SEQUENCE: 4,
+  ACKNOWLEDGEMENT: 8,
   DATA_OFFSET: 12,
   FLAGS: 13,
+  WINDOW: 14,
   LENGTH: 20,
 } as const; // RFC 9293, section 3.1
-const UDP = { SOURCE_PORT: 0, DESTINATION_PORT: 2, DATAGRAM_LENGTH: 4, LENGTH: 8 } as const; // RFC 768
+/** Offsets in a UDP header. */
+export const UDP = { SOURCE_PORT: 0, DESTINATION_PORT: 2, DATAGRAM_LENGTH: 4, LENGTH: 8 } as const; // RFC 768
 
 /**
  * Decodes the transport header between `start` and `end`.
@@ -48,6 +53,7 @@ function decodeTcp(bytes: Uint8Array, start: number, end: number, packet: Packet
     return false;
   }
   packet.protocol = Protocol.Tcp;
+  packet.transportStart = start;
   packet.sourcePort = uint16(bytes, start + TCP.SOURCE_PORT);
   packet.destinationPort = uint16(bytes, start + TCP.DESTINATION_PORT);
   packet.tcpFlags = bytes[start + TCP.FLAGS];
@@ -67,6 +73,7 @@ function decodeUdp(bytes: Uint8Array, start: number, end: number, packet: Packet
     return false;
   }
   packet.protocol = Protocol.Udp;
+  packet.transportStart = start;
   packet.sourcePort = uint16(bytes, start + UDP.SOURCE_PORT);
   packet.destinationPort = uint16(bytes, start + UDP.DESTINATION_PORT);
   packet.tcpFlags = 0;
