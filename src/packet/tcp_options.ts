@@ -6,7 +6,14 @@
 import { uint16 } from "./bytes.ts";
 
 /** Option kinds (IANA, TCP Option Kind Numbers). */
-const Kind = { End: 0, NoOperation: 1, MaximumSegment: 2, WindowScale: 3, Timestamps: 8 } as const;
+const Kind = {
+  End: 0,
+  NoOperation: 1,
+  MaximumSegment: 2,
+  WindowScale: 3,
+  SackPermitted: 4,
+  Timestamps: 8,
+} as const;
 const LAST_PLAIN_KIND = 5; // segment size, window scale, SACK permitted and SACK: 2 to 5
 const MAXIMUM_SEGMENT_BYTES = 4; // RFC 9293, section 3.7.1
 const WINDOW_SCALE_BYTES = 3; // RFC 7323, section 2.2
@@ -15,6 +22,14 @@ const END_DIGIT = 0xe;
 const OTHER_DIGIT = 0xf;
 /** The most that leaves room for one more digit: seven of them are a small integer to V8. */
 const ROOM_FOR_DIGIT = 0x00ff_ffff;
+
+/** Digits of {@link TcpOptions.kinds} as bits of {@link TcpOptions.bits}. */
+export const OptionBit = {
+  MaximumSegment: 1 << Kind.MaximumSegment,
+  WindowScale: 1 << Kind.WindowScale,
+  SackPermitted: 1 << Kind.SackPermitted,
+  Timestamps: 1 << Kind.Timestamps,
+} as const;
 
 /** The options of one header; all of it is overwritten by the next {@link TcpOptions.read}. */
 export class TcpOptions {
@@ -25,6 +40,8 @@ export class TcpOptions {
    * no-operation, window scale), and nmap's 0x2; no options are 0.
    */
   kinds = 0;
+  /** Which kinds there are, in whatever order and however many. */
+  bits = 0;
   /** The maximum segment size; 0 for none. */
   maximumSegment = 0;
   /** The window scale; -1 for none. */
@@ -33,6 +50,7 @@ export class TcpOptions {
   /** Reads the options between `start` and `end`. */
   read(bytes: Uint8Array, start: number, end: number): void {
     this.kinds = 0;
+    this.bits = 0;
     this.maximumSegment = 0;
     this.windowScale = -1;
     // Each turn goes on by a byte at least, so the header's 40 bound the walk.
@@ -57,6 +75,7 @@ export class TcpOptions {
   }
 
   #add(digit: number, length: number): number {
+    this.bits |= 1 << digit;
     if (this.kinds <= ROOM_FOR_DIGIT) this.kinds = this.kinds << 4 | digit;
     return length;
   }

@@ -1,0 +1,35 @@
+/**
+ * The tools themselves against the fingerprints: `bench/tools.ts` repeats this as often as one wants.
+ */
+import assert from "node:assert/strict";
+import { ordinary, runScans, TOOL_SCANS, ToolRange } from "./tool_scans.ts";
+
+const TIMES = 2;
+const RIGHT = 0.95;
+
+Deno.test("Fingerprints name the tools by their packets, whatever the options", async () => {
+  await using range = await ToolRange.create();
+  const outcomes = await runScans(range, TOOL_SCANS, TIMES);
+  for (const family of ["nmap", "masscan", "zmap", "hping3"]) {
+    const runs = outcomes.filter(({ tool }) => tool.startsWith(family))
+      .flatMap(({ tool, command, names }) => names.map((name) => ({ tool, command, name })));
+    const wrong = runs.filter(({ tool, name }) => tool !== name);
+    assert.ok(
+      runs.length - wrong.length >= RIGHT * runs.length,
+      `${wrong.length} of ${runs.length}: ${JSON.stringify(wrong, null, 1)}`,
+    );
+  }
+});
+
+for (const family of [4, 6] as const) {
+  Deno.test(`Fingerprints call no connect() over IPv${family} a tool`, async () => {
+    await using range = await ToolRange.create();
+    for (const command of ordinary(await range.address(family))) {
+      await range.run(command);
+      const names = Object.entries(await range.tools())
+        .filter(([source]) => source.includes(":") === (family === 6))
+        .map(([, { all, probes }]) => [all, probes]);
+      assert.deepEqual(names, [["connect", "connect"]], command.join(" "));
+    }
+  });
+}
