@@ -15,6 +15,7 @@ import { EventLog } from "../src/log/event_log.ts";
 import { LineOutput } from "../src/log/line_output.ts";
 import { decode, LinkType } from "../src/packet/decode.ts";
 import { Packet } from "../src/packet/packet.ts";
+import { Fingerprints } from "../src/scan/fingerprint.ts";
 import { bytes, ethernet, extension, ipv4, ipv6, tcp } from "../tests/frames.ts";
 
 const ports = new PortSet([{ first: 1, last: 1024 }]);
@@ -61,6 +62,18 @@ Deno.bench("decode IPv4 TCP", () => {
 });
 Deno.bench("decode IPv6 TCP behind two extension headers", () => {
   decode(frame6, frame6.length, LinkType.Ethernet, packet);
+});
+const fingerprints = new Fingerprints(65_536);
+const linuxOptions = [...Uint8Array.fromHex("020405b40402080a00000001000000000103030a")];
+const connects = ethernet(ipv4(tcp({ options: linuxOptions, window: 64_240 })));
+for (const [name, frame] of [["a tool's SYN", frame4], ["a system's SYN", connects]] as const) {
+  Deno.bench(`note ${name} for its fingerprint`, () => {
+    decode(frame, frame.length, LinkType.Ethernet, packet);
+    fingerprints.note(source = source + 1 & 0xffff, packet);
+  });
+}
+Deno.bench("name the tool of a fingerprint", () => {
+  fingerprints.toolOf(source = source + 1 & 0xffff);
 });
 Deno.bench("judge, ignore list of 1,000 networks", () => {
   decode(frame4, frame4.length, LinkType.Ethernet, packet);

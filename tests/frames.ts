@@ -45,28 +45,51 @@ export const TARGET4 = [192, 0, 2, 1];
 export const SOURCE6 = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
 export const TARGET6 = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
-/** A TCP header (RFC 9293) from port 40000, with `options` bytes of no-operation behind it. */
+export function u32(value: number): number[] {
+  return [...u16(value >>> 16), ...u16(value)];
+}
+
+/**
+ * A TCP header (RFC 9293) from port 40000, with `options` behind it: those bytes, or so many of
+ * no-operation.
+ */
 export function tcp(
-  { port = 23, flags = SYN, options = 0, dataOffset }: {
+  {
+    port = 23,
+    flags = SYN,
+    options = 0,
+    dataOffset,
+    sourcePort = 40000,
+    sequence = 1,
+    acknowledgement = 0,
+    window = 1024,
+  }: {
     port?: number;
     flags?: number;
-    options?: number;
+    options?: number | number[];
     dataOffset?: number;
+    sourcePort?: number;
+    sequence?: number;
+    acknowledgement?: number;
+    window?: number;
   } = {},
 ): Bytes {
+  const behind = typeof options === "number" ? Array<number>(options).fill(1) : options;
   return bytes(
-    u16(40000),
+    u16(sourcePort),
     u16(port),
-    [0, 0, 0, 1, 0, 0, 0, 0, (dataOffset ?? 5 + options / 4) << 4, flags],
-    u16(1024),
+    u32(sequence),
+    u32(acknowledgement),
+    [(dataOffset ?? 5 + behind.length / 4) << 4, flags],
+    u16(window),
     [0, 0, 0, 0],
-    Array(options).fill(1),
+    behind,
   );
 }
 
 /** A UDP header (RFC 768) from port 40000. */
-export function udp({ port = 161, length = 8 } = {}): Bytes {
-  return bytes(u16(40000), u16(port), u16(length), [0, 0]);
+export function udp({ port = 161, length = 8, sourcePort = 40000 } = {}): Bytes {
+  return bytes(u16(sourcePort), u16(port), u16(length), [0, 0]);
 }
 
 /** An IPv4 packet (RFC 791) around `payload`. */
@@ -80,6 +103,8 @@ export function ipv4(
     version = 4,
     source = SOURCE4,
     destination = TARGET4,
+    id = 0,
+    ttl = 64,
   }: {
     protocol?: number;
     options?: number;
@@ -88,14 +113,16 @@ export function ipv4(
     version?: number;
     source?: number[];
     destination?: number[];
+    id?: number;
+    ttl?: number;
   } = {},
 ): Bytes {
   const packet = bytes(
     [version << 4 | (5 + options / 4), 0],
     u16(totalLength ?? 20 + options + payload.length),
-    [0, 0],
+    u16(id),
     u16(fragment),
-    [64, protocol, 0, 0],
+    [ttl, protocol, 0, 0],
     source,
     destination,
     Array(options).fill(1),
@@ -118,12 +145,18 @@ export function setIpChecksum(packet: Bytes, start = 0): void {
 /** An IPv6 packet (RFC 8200) around `payload`. */
 export function ipv6(
   payload: Uint8Array,
-  { nextHeader = 6, payloadLength = payload.length, source = SOURCE6, destination = TARGET6 } = {},
+  {
+    nextHeader = 6,
+    payloadLength = payload.length,
+    source = SOURCE6,
+    destination = TARGET6,
+    hopLimit = 64,
+  } = {},
 ): Bytes {
   return bytes(
     [0x60, 0, 0, 0],
     u16(payloadLength),
-    [nextHeader, 64],
+    [nextHeader, hopLimit],
     source,
     destination,
     payload,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { uint16, uint32 } from "./bytes.ts";
+import { int32, uint16 } from "./bytes.ts";
 import { IPV4, IPV4_DONT_FRAGMENT, IPV6 } from "./ip.ts";
 import { type Packet, Protocol } from "./packet.ts";
 import { TcpOptions } from "./tcp_options.ts";
@@ -18,7 +18,7 @@ export class Headers {
   ipId = 0;
   /** Whether IPv4 forbids fragments; true of IPv6, which routers never fragment. */
   dontFragment = false;
-  /** TCP's sequence number, 32 bits without sign; this and all else of TCP is 0 for UDP. */
+  /** TCP's sequence number: 32 bits, with a sign. This and all else of TCP is 0 for UDP. */
   sequence = 0;
   /** TCP's acknowledgement number, like {@link sequence}. */
   acknowledgement = 0;
@@ -58,8 +58,8 @@ export class Headers {
 
   #readTcp(frame: Uint8Array, start: number, length: number): void {
     const headerLength = (frame[start + TCP.DATA_OFFSET] >> 4) * 4;
-    this.sequence = uint32(frame, start + TCP.SEQUENCE);
-    this.acknowledgement = uint32(frame, start + TCP.ACKNOWLEDGEMENT);
+    this.sequence = int32(frame, start + TCP.SEQUENCE);
+    this.acknowledgement = int32(frame, start + TCP.ACKNOWLEDGEMENT);
     this.window = uint16(frame, start + TCP.WINDOW);
     this.options.read(frame, start + TCP.LENGTH, start + headerLength);
     this.payloadLength = length - headerLength;

@@ -1,6 +1,7 @@
 /**
  * What two packets of one scan say of the tool that made both: scanners that remember nothing put into
  * their packets what lets them know the answer. The papers are named in signatures.ts.
+ * All numbers have 32 bits and a sign.
  *
  * @module
  */
@@ -21,10 +22,10 @@ export function areNmapNumbers(a: number, b: number): boolean {
  * source's. By chance two packets share a key once in 2^32.
  *
  * @param address the target's, as a big-endian number
- * @param ports destination and source, as one number of 32 bits
+ * @param ports destination and source, one behind the other
  */
 export function unicornscanKey(sequence: number, address: number, ports: number): number {
   const reversed = address >>> 24 | address >>> 8 & 0xff00 | (address & 0xff00) << 8 |
     address << 24;
-  return (sequence ^ reversed ^ ports) >>> 0;
+  return sequence ^ reversed ^ ports;
 }

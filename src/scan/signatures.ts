@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { uint32 } from "../packet/bytes.ts";
+import { int32 } from "../packet/bytes.ts";
 import type { Headers } from "../packet/headers.ts";
 import { type Packet, TcpFlag } from "../packet/packet.ts";
 import { OptionBit } from "../packet/tcp_options.ts";
@@ -58,13 +58,13 @@ const NMAP_U1 = { IP_ID: 0x1042, PAYLOAD_BYTES: 300 } as const;
  * nmap -O's probes of TCP, as the chapter lists them: flags, window, kinds of options, segment size,
  * window scale. The options of no system stand in such an order with such windows.
  */
-const NMAP_OS_PROBES = Uint32Array.of(
+const NMAP_OS_PROBES = Int32Array.of(
   ...[0x02, 1, 0x31284, 1460, 10], // the six of the sequence generation
   ...[0x02, 63, 0x2348e, 1400, 0],
   ...[0x02, 4, 0x811312, 640, 5],
   ...[0x02, 4, 0x483e, 0, 10],
   ...[0x02, 16, 0x2483e, 536, 10],
-  ...[0x02, 512, 0x248, 265, 0xffff_ffff],
+  ...[0x02, 512, 0x248, 265, -1],
   ...[0xc2, 3, 0x312411, 1460, 10], // explicit congestion notification
   ...[0x00, 128, 0x31284, 265, 10], // T2 to T7
   ...[0x2b, 256, 0x31284, 265, 10],
@@ -102,7 +102,7 @@ export function udpSign({ version }: Packet, headers: Headers): Sign {
 
 /** Mirai and what was made of it: the target's address is the sequence number. One in 2^32 by chance. */
 function isMirai({ version, tcpFlags, destination }: Packet, { sequence }: Headers): boolean {
-  return version === 4 && tcpFlags === TcpFlag.Syn && sequence === uint32(destination, 0);
+  return version === 4 && tcpFlags === TcpFlag.Syn && sequence === int32(destination, 0);
 }
 
 function isNmapOsProbe({ tcpFlags }: Packet, { window, options }: Headers): boolean {
@@ -111,7 +111,7 @@ function isNmapOsProbe({ tcpFlags }: Packet, { window, options }: Headers): bool
     if (
       NMAP_OS_PROBES[i + 1] === window && NMAP_OS_PROBES[i + 2] === options.kinds &&
       NMAP_OS_PROBES[i] === tcpFlags && NMAP_OS_PROBES[i + 3] === options.maximumSegment &&
-      NMAP_OS_PROBES[i + 4] === options.windowScale >>> 0
+      NMAP_OS_PROBES[i + 4] === options.windowScale
     ) return true;
   }
   return false;
@@ -146,7 +146,7 @@ function isMasscan(packet: Packet, headers: Headers): boolean {
   const farTtl = headers.ttl > STACKS_MOST_TTL;
   if (version === 6) return sameWindow && farTtl && headers.options.kinds === NO_OPTIONS;
   if (!sameWindow && !farTtl) return false;
-  const id = (uint32(destination, 0) ^ destinationPort ^ headers.sequence) & 0xffff;
+  const id = (int32(destination, 0) ^ destinationPort ^ headers.sequence) & 0xffff;
   return id === headers.ipId && !headers.dontFragment;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { uint32 } from "../packet/bytes.ts";
+import { int32 } from "../packet/bytes.ts";
 import type { Headers } from "../packet/headers.ts";
 import type { Packet } from "../packet/packet.ts";
 import { areNmapNumbers, unicornscanKey } from "./relations.ts";
@@ -26,10 +26,10 @@ const COUNTS = 13;
 export class TcpEvidence {
   readonly #counts: Uint16Array;
   /** Of the packet before: */
-  readonly #keys: Uint32Array;
-  readonly #ports: Uint32Array;
+  readonly #keys: Int32Array;
+  readonly #ports: Int32Array;
   /** Of the one before that was shaped like nmap's: */
-  readonly #numbers: Uint32Array;
+  readonly #numbers: Int32Array;
   /** Times to live of those that stand for themselves. */
   readonly #leastTtl: Uint8Array;
   readonly #mostTtl: Uint8Array;
@@ -39,9 +39,9 @@ export class TcpEvidence {
 
   constructor(entries: number) {
     this.#counts = new Uint16Array(entries * COUNTS);
-    this.#keys = new Uint32Array(entries);
-    this.#ports = new Uint32Array(entries);
-    this.#numbers = new Uint32Array(entries);
+    this.#keys = new Int32Array(entries);
+    this.#ports = new Int32Array(entries);
+    this.#numbers = new Int32Array(entries);
     this.#leastTtl = new Uint8Array(entries).fill(255);
     this.#mostTtl = new Uint8Array(entries);
     this.#scanTypes = new Uint8Array(entries);
@@ -65,7 +65,7 @@ export class TcpEvidence {
     const at = entry * COUNTS;
     if (this.#counts[at + Count.Packets] === COUNT_LIMIT) return;
     const sign = tcpSign(packet, headers);
-    const ports = (packet.destinationPort << 16 | packet.sourcePort) >>> 0;
+    const ports = packet.destinationPort << 16 | packet.sourcePort;
     this.#noteUnicornscan(entry, packet, headers, ports);
     if (sign === Sign.NmapShape || sign === Sign.NmapAlone) {
       this.#noteNmap(entry, packet, headers, ports);
@@ -79,14 +79,18 @@ export class TcpEvidence {
     this.#ports[entry] = ports;
   }
 
-  /** A segment that is sent again has the key of the first: a pair is of two ports, on one side at least. */
+  /**
+   * A pair is of two source ports: unicornscan picks each at random. A segment that is sent again would
+   * have the same key, and so would those of an old system whose sequence numbers step by 65,536, as
+   * the target's port does by one.
+   */
   #noteUnicornscan(entry: number, packet: Packet, headers: Headers, ports: number): void {
-    const address = packet.version === 4 ? uint32(packet.destination, 0) : 0;
+    const address = packet.version === 4 ? int32(packet.destination, 0) : 0;
     const key = unicornscanKey(headers.sequence, address, ports);
     const at = entry * COUNTS;
     if (
       packet.version === 4 && this.#counts[at + Count.Packets] > 0 &&
-      this.#keys[entry] === key && this.#ports[entry] !== ports
+      this.#keys[entry] === key && ((this.#ports[entry] ^ ports) & 0xffff) !== 0
     ) this.#counts[at + Count.UnicornscanPairs]++;
     this.#keys[entry] = key;
   }
@@ -94,7 +98,7 @@ export class TcpEvidence {
   #noteNmap(entry: number, packet: Packet, headers: Headers, ports: number): void {
     const at = entry * COUNTS;
     // One of the two is zero.
-    const number = (headers.sequence | headers.acknowledgement) >>> 0;
+    const number = headers.sequence | headers.acknowledgement;
     const before = this.#counts[at + Sign.NmapShape] + this.#counts[at + Sign.NmapAlone];
     if (before > 0 && (this.#ports[entry] !== ports || this.#numbers[entry] !== number)) {
       this.#counts[at + Count.NmapPairs]++;

@@ -1,5 +1,5 @@
 /**
- * Decodes and judges as many million frames as the first argument says; the second, `garbage`, makes
+ * Decodes, judges and fingerprints as many million frames as the first argument says; the second, `garbage`, makes
  * it allocate one small object a frame, to show that this would be seen.
  *
  * @module
@@ -11,6 +11,7 @@ import { Detector } from "../../src/detector/detector.ts";
 import { SourceTable } from "../../src/detector/source_table.ts";
 import { decode } from "../../src/packet/decode.ts";
 import { Packet } from "../../src/packet/packet.ts";
+import { Fingerprints } from "../../src/scan/fingerprint.ts";
 import { corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
 
 const PACKETS = 1_000_000;
@@ -42,6 +43,8 @@ const lately = new Detector(
   { disableLocalCheck: false },
 );
 const packet = new Packet();
+const fingerprints = new Fingerprints(64);
+let unknown = 0;
 const verdicts = new Uint32Array(8);
 
 function work(packets: number): void {
@@ -54,6 +57,9 @@ function work(packets: number): void {
     packet.source[1] = i >> 8;
     packet.source[2] = i;
     packet.timeMs = 1_790_000_000_000 + i;
+    fingerprints.note(i & 63, packet);
+    if (fingerprints.toolOf(i & 63) === "unknown") unknown++;
+    if ((i & 1023) === 0) fingerprints.reset(i >> 10 & 63);
     if (!detector.isProbe(packet)) continue;
     verdicts[detector.judge(packet)]++;
     // A thousand sources come again, to other ports and after parts of milliseconds.
@@ -72,4 +78,4 @@ for (let million = 0; million < Number(Deno.args[0]); million++) {
   if (Deno.args[1] !== "garbage") continue;
   for (let i = 0; i < PACKETS; i++) kept[i & 7] = { port: i };
 }
-console.log(verdicts.join(" "));
+console.log(verdicts.join(" "), unknown);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decode, LinkType } from "../../src/packet/decode.ts";
+import { Headers } from "../../src/packet/headers.ts";
 import { Packet, Reject } from "../../src/packet/packet.ts";
 import {
   authentication,
@@ -36,6 +37,7 @@ function seeds(): NamedFrame[] {
 
 Deno.test(`decode() survives ${FRAMES} mutated frames, and says why when it rejects one`, () => {
   const packet = new Packet();
+  const headers = new Headers();
   const frames = seeds();
   const mutation = fc.record({
     seed: fc.nat(frames.length - 1),
@@ -56,6 +58,10 @@ Deno.test(`decode() survives ${FRAMES} mutated frames, and says why when it reje
       assert.ok(packet.version === 4 || packet.version === 6);
       assert.ok(packet.destinationPort >= 0 && packet.destinationPort <= 65_535);
       assert.ok(packet.tcpFlags >= 0 && packet.tcpFlags <= 255);
+      assert.ok(headers.read(packet));
+      assert.ok(headers.ttl >= 0 && headers.ttl <= 255);
+      assert.equal(headers.sequence, headers.sequence | 0);
+      assert.ok(headers.payloadLength >= 0);
     }),
     { numRuns: FRAMES },
   );
@@ -66,9 +72,11 @@ Deno.test(`decode() survives ${FRAMES} mutated frames, and says why when it reje
   assert.ok(accepted < FRAMES * 0.95, `${accepted} frames got through: the mutations are too tame`);
 });
 
-Deno.test("decode() never reads past the length it is given", () => {
+Deno.test("decode() and Headers.read() never read past the length they are given", () => {
   const packet = new Packet();
   const other = new Packet();
+  const headers = new Headers();
+  const otherHeaders = new Headers();
   fc.assert(
     fc.property(
       fc.constantFrom(...seeds()),
@@ -89,6 +97,9 @@ Deno.test("decode() never reads past the length it is given", () => {
           assert.equal(packet.destinationPort, other.destinationPort);
           assert.equal(packet.tcpFlags, other.tcpFlags);
           assert.equal(packet.ipOptions, other.ipOptions);
+          headers.read(packet);
+          otherHeaders.read(other);
+          assert.deepEqual(headers, otherHeaders);
         }
       },
     ),

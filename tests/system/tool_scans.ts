@@ -62,6 +62,20 @@ export const TOOL_SCANS: readonly ToolScan[] = [
   { tool: "hping3", command: `${HPING} -2 -c 8 -i u10000 -p ++20 ${TARGET}` },
 ];
 
+/** What evades the fingerprints, as docs/fingerprints.md says. */
+export const EVASIONS: readonly ToolScan[] = [
+  // Its fragments hold no whole header; the program counts them, and sees nothing else.
+  { tool: "nothing came", command: `${NMAP} -sS -f -p 1-20 ${TARGET}` },
+  { tool: "unknown", command: `${NMAP6} -sS -p 22 ${WATCHED.ipv6}` },
+  { tool: "unknown", command: `${NMAP6} -sU -T4 -p 1-12 ${WATCHED.ipv6}` },
+  { tool: "unknown", command: `${NMAP} -sU -p 53 ${TARGET}` },
+  { tool: "unknown", command: `${MASSCAN} -pU:53 --rate 100` },
+  { tool: "unknown", command: `${HPING} -S -w 1000 -c 4 -i u10000 -p ++20 ${TARGET}` },
+  { tool: "unknown", command: `${HPING} -S --tcp-timestamp -c 4 -i u10000 -p ++20 ${TARGET}` },
+  { tool: "unknown", command: `${HPING} -2 -c 1 -p 53 ${TARGET}` },
+  { tool: "unknown", command: `${HPING} -A -c 4 -i u10000 -p ++20 ${TARGET}`, extended: true },
+];
+
 const PYTHON = "import socket,sys\nfor p in range(20,26):\n s=socket.socket(socket.FAMILY)\n" +
   " s.settimeout(2)\n s.bind((sys.argv[1],0))\n try: s.connect((sys.argv[2],p))\n" +
   " except OSError: pass";

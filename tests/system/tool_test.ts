@@ -2,7 +2,8 @@
  * The tools themselves against the fingerprints: `bench/tools.ts` repeats this as often as one wants.
  */
 import assert from "node:assert/strict";
-import { ordinary, runScans, TOOL_SCANS, ToolRange } from "./tool_scans.ts";
+import { EVASIONS, ordinary, runScans, TOOL_SCANS, ToolRange } from "./tool_scans.ts";
+import { SCANNER, WATCHED } from "./network.ts";
 
 const TIMES = 2;
 const RIGHT = 0.95;
@@ -18,6 +19,24 @@ Deno.test("Fingerprints name the tools by their packets, whatever the options", 
       runs.length - wrong.length >= RIGHT * runs.length,
       `${wrong.length} of ${runs.length}: ${JSON.stringify(wrong, null, 1)}`,
     );
+  }
+});
+
+Deno.test("Fingerprints name decoys like who sent them", async () => {
+  await using range = await ToolRange.create();
+  const decoys = [200, 201, 202].map((n) => `192.0.2.${n}`);
+  const command = `nmap -n -Pn -sS -D ${decoys.join(",")},ME -p 1-20 ${WATCHED.ipv4}`;
+  await range.network.onScanner(command);
+  const tools = await range.tools();
+  for (const source of [...decoys, SCANNER.ipv4]) {
+    assert.equal(tools[source]?.probes, "nmap SYN", source);
+  }
+});
+
+Deno.test("Fingerprints say that they do not know, where a tool does not tell", async () => {
+  await using range = await ToolRange.create();
+  for (const { tool, command, names } of await runScans(range, EVASIONS, 1)) {
+    assert.deepEqual(names, [tool], command);
   }
 });
 

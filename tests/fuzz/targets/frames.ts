@@ -9,7 +9,9 @@ import { scanEvent } from "../../../src/event/scan_event.ts";
 import { formatEvent } from "../../../src/log/event_line.ts";
 import { addressBytes } from "../../../src/packet/address.ts";
 import { decode, isKnownLinkType, LinkType } from "../../../src/packet/decode.ts";
+import { Headers } from "../../../src/packet/headers.ts";
 import { Packet, Protocol, Reject, REJECT_NAMES } from "../../../src/packet/packet.ts";
+import { Fingerprints } from "../../../src/scan/fingerprint.ts";
 import {
   authentication,
   bytes,
@@ -35,11 +37,39 @@ const EVENT_LINE = new RegExp(
     "ignored: \\[\\w+\\] triggered: \\[\\w+\\] noblock: \\[\\w+\\] blocked: \\[\\w+\\]$",
 );
 
+/** Segment size, SACK permitted, timestamps, no-operation, window scale. */
+const LINUX_OPTIONS = [...Uint8Array.fromHex("020405b40402080a00000001000000000103030a")];
+
 const DICTIONARY = ["0800", "86dd", "8100", "88a8", "9100", "06", "11", "2c00", "3a", "45", "6000"]
-  .concat(["4500001400000000", "06ff0000", "0600000000000000", "5002", "5f00"])
+  .concat([
+    "4500001400000000",
+    "06ff0000",
+    "0600000000000000",
+    "5002",
+    "5f00",
+    "020405b4",
+    "0303",
+    "080a",
+  ])
   .map((hex) => Uint8Array.fromHex(hex));
 
 const packet = new Packet();
+const headers = new Headers();
+const fingerprints = new Fingerprints(1);
+
+/** What the headers say beside the packet, and the name of a tool. */
+function headersText(): string {
+  assert.ok(headers.read(packet));
+  const { ttl, ipId, dontFragment, sequence, acknowledgement, window, payloadLength } = headers;
+  const { kinds, bits, maximumSegment, windowScale } = headers.options;
+  assert.ok(payloadLength >= 0);
+  assert.ok(kinds >= 0 && kinds <= 0x0fff_ffff && windowScale >= -1 && windowScale <= 255);
+  assert.equal(packet.protocol === Protocol.Tcp || (sequence | window | kinds) === 0, true);
+  fingerprints.reset(0);
+  fingerprints.note(0, packet);
+  const numbers = [ttl, ipId, dontFragment, sequence, acknowledgement, window, payloadLength];
+  return [...numbers, kinds, bits, maximumSegment, windowScale, fingerprints.toolOf(0)].join(" ");
+}
 
 function decodes(linkType: number, input: Uint8Array<ArrayBuffer>, length: number): string {
   // What the last frame left in the record must not matter either.
@@ -50,6 +80,9 @@ function decodes(linkType: number, input: Uint8Array<ArrayBuffer>, length: numbe
     packet.sourcePort =
     packet.destinationPort =
     packet.tcpFlags =
+    packet.ipStart =
+    packet.ipLength =
+    packet.transportStart =
       junk;
 
   const taken = decode(input, length, linkType, packet);
@@ -70,7 +103,8 @@ function decodes(linkType: number, input: Uint8Array<ArrayBuffer>, length: numbe
   assert.deepEqual(addressBytes(event.destination), packet.destination.slice(0, size));
   const line = formatEvent(event, event.source, event.flags);
   assert.match(line, EVENT_LINE);
-  return `${line} to ${event.destination} from port ${sourcePort} flags ${tcpFlags}`;
+  return `${line} to ${event.destination} from port ${sourcePort} flags ${tcpFlags}, ` +
+    headersText();
 }
 
 /** Every shape that the builders know, on one link type, and the named frames of the packet tests. */
@@ -78,6 +112,7 @@ function seedsFor(linkType: number): Seed[] {
   const chain = bytes(extension(43), extension(51), authentication(44), fragmentHeader(6, 0, true));
   const shapes: [string, Uint8Array, number][] = [
     ["tcp4 with options", ipv4(tcp({ options: 40 }), { options: 40 }), 0x0800],
+    ["tcp4 of Linux", ipv4(tcp({ options: LINUX_OPTIONS, window: 64_240 })), 0x0800],
     ["udp4", ipv4(udp(), { protocol: 17 }), 0x0800],
     ["tcp6", ipv6(tcp()), 0x86dd],
     ["udp6", ipv6(udp(), { nextHeader: 17 }), 0x86dd],
