@@ -18,7 +18,7 @@ export class Headers {
   ipId = 0;
   /** Whether IPv4 forbids fragments; true of IPv6, which routers never fragment. */
   dontFragment = false;
-  /** TCP's sequence number: 32 bits, with a sign. This and all else of TCP is 0 for UDP. */
+  /** TCP's sequence number: 32 bits, with a sign. This and all else of TCP is 0 for what is not TCP. */
   sequence = 0;
   /** TCP's acknowledgement number, like {@link sequence}. */
   acknowledgement = 0;
@@ -40,7 +40,8 @@ export class Headers {
     else this.#readIpv6(frame, ipStart);
     const length = ipLength - (transportStart - ipStart);
     if (protocol === Protocol.Tcp) this.#readTcp(frame, transportStart, length);
-    else this.#readUdp(frame, transportStart, length);
+    else this.#clearTcp();
+    if (protocol === Protocol.Udp) this.#readUdp(frame, transportStart, length);
     return true;
   }
 
@@ -65,11 +66,15 @@ export class Headers {
     this.payloadLength = length - headerLength;
   }
 
-  #readUdp(frame: Uint8Array, start: number, length: number): void {
+  #clearTcp(): void {
     this.sequence = 0;
     this.acknowledgement = 0;
     this.window = 0;
-    this.options.read(frame, 0, 0);
+    this.options.clear();
+    this.payloadLength = 0;
+  }
+
+  #readUdp(frame: Uint8Array, start: number, length: number): void {
     // Zero stands for a jumbogram's length (RFC 2675, section 4).
     this.payloadLength = (uint16(frame, start + UDP.DATAGRAM_LENGTH) || length) - UDP.LENGTH;
   }

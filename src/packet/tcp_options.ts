@@ -47,12 +47,17 @@ export class TcpOptions {
   /** The window scale; -1 for none. */
   windowScale = -1;
 
-  /** Reads the options between `start` and `end`. */
-  read(bytes: Uint8Array, start: number, end: number): void {
+  /** As of a header without options. */
+  clear(): void {
     this.kinds = 0;
     this.bits = 0;
     this.maximumSegment = 0;
     this.windowScale = -1;
+  }
+
+  /** Reads the options between `start` and `end`. */
+  read(bytes: Uint8Array, start: number, end: number): void {
+    this.clear();
     // Each turn goes on by a byte at least, so the header's 40 bound the walk.
     for (let offset = start; offset < end;) offset += this.#readOne(bytes, offset, end);
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Network, run, WATCHED, words } from "./network.ts";
+import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 import type { Tools } from "./tool_watcher.ts";
 
 /** A way to scan. */
@@ -34,6 +34,11 @@ export const TOOL_SCANS: readonly ToolScan[] = [
   { tool: "nmap SYN", command: `${NMAP} -sS -T4 -g 53 --ttl 64 -p 1-20 ${TARGET}` },
   { tool: "nmap SYN", command: `${NMAP} -sS --mtu 24 -p 1-20 ${TARGET}` },
   { tool: "nmap SYN", command: `${NMAP6} -sS -p 1-20 ${WATCHED.ipv6}` },
+  {
+    tool: "nmap SYN",
+    command: "nmap -n --send-ip -PE -PS443 -PA80 -PP --max-retries 0 -S SOURCE -e eth0 -sS " +
+      `-p 22,23 ${TARGET}`,
+  },
   { tool: "nmap FIN", command: `${NMAP} -sF -p 1-20 ${TARGET}` },
   { tool: "nmap NULL", command: `${NMAP} -sN -p 1-20 ${TARGET}` },
   { tool: "nmap Xmas", command: `${NMAP} -sX -p 1-20 ${TARGET}` },
@@ -113,7 +118,9 @@ export class ToolRange implements AsyncDisposable {
     const network = await Network.create();
     const script = new URL("./tool_watcher.ts", import.meta.url).pathname;
     const watcher = new Deno.Command("ip", {
-      args: words(`netns exec ${network.watched} ${Deno.execPath()} run -A ${script} eth0`),
+      args: words(
+        `netns exec ${network.watched} ${Deno.execPath()} run -A ${script} eth0 ${SCANNER.ipv4}`,
+      ),
       stdin: "piped",
       stdout: "piped",
     }).spawn();

@@ -22,6 +22,20 @@ Deno.test("Fingerprints name the tools by their packets, whatever the options", 
   }
 });
 
+/** All that makes a system's SYN look handmade: no options but one, fragments allowed, a near TTL. */
+const ODD_SETTINGS = [
+  "net.ipv4.tcp_sack=0",
+  "net.ipv4.tcp_timestamps=0",
+  "net.ipv4.tcp_window_scaling=0",
+  "net.ipv4.ip_no_pmtu_disc=1",
+  "net.ipv4.ip_default_ttl=50",
+];
+
+/** Connects with a window of its own. */
+const ODD_CLIENT = "import socket,sys\nfor p in range(20,26):\n s=socket.socket()\n" +
+  " s.setsockopt(socket.IPPROTO_TCP,socket.TCP_WINDOW_CLAMP,int(sys.argv[3]))\n" +
+  " s.bind((sys.argv[1],0))\n try: s.connect((sys.argv[2],p))\n except OSError: pass";
+
 Deno.test("Fingerprints name decoys like who sent them", async () => {
   await using range = await ToolRange.create();
   const decoys = [200, 201, 202].map((n) => `192.0.2.${n}`);
@@ -52,3 +66,15 @@ for (const family of [4, 6] as const) {
     }
   });
 }
+
+Deno.test("Fingerprints call no connect() of an oddly configured Linux a tool", async () => {
+  await using range = await ToolRange.create();
+  const source = await range.address(4);
+  for (const setting of ODD_SETTINGS) await range.network.onScanner(`sysctl -qw ${setting}`);
+  for (const clamp of [512, 1024, 4096, 65_535]) {
+    await range.run(["python3", "-c", ODD_CLIENT, source, WATCHED.ipv4, String(clamp)]);
+    const seen = (await range.tools())[source];
+    assert.equal(seen?.packets, 6, `window ${clamp}`);
+    assert.match(seen.probes, /^(?:unknown|connect)$/, `window ${clamp}`);
+  }
+});

@@ -1,9 +1,11 @@
 /**
- * Which tools scan this host: `deno run -A tool_watcher.ts INTERFACE` captures as the program does,
+ * Which tools scan this host: `deno run -A tool_watcher.ts INTERFACE SCANNER` captures as the program does,
  * and for each line of its standard input writes one of JSON, the tool of each source since the last.
+ * Meanwhile it sends a datagram to SCANNER now and then: masscan ends when it has received something.
  *
  * @module
  */
+import { createSocket } from "node:dgram";
 import { Capture } from "../../ffi/pcap.ts";
 import { HEADER_SNAPSHOT_BYTES } from "../../src/limits.ts";
 import { formatAddress } from "../../src/packet/address.ts";
@@ -12,6 +14,8 @@ import { Packet, Protocol, TcpFlag } from "../../src/packet/packet.ts";
 import { Fingerprints } from "../../src/scan/fingerprint.ts";
 
 const SOURCES = 4096;
+const DISCARD_PORT = 9;
+const PULSE_MS = 100;
 const RING_BYTES = 16 * 1024 * 1024;
 
 /** What a source's packets say: of all but answers, and of the probes of DETECT="classic" alone. */
@@ -57,8 +61,12 @@ if (import.meta.main) {
     snapshotBytes: HEADER_SNAPSHOT_BYTES,
     bufferBytes: RING_BYTES,
   });
+  const pulse = createSocket("udp4");
+  const timer = setInterval(() => pulse.send("", DISCARD_PORT, Deno.args[1]), PULSE_MS);
   console.log("watching");
   for await (const _ of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     console.log(JSON.stringify(drain(capture)));
   }
+  clearInterval(timer);
+  pulse.close();
 }
