@@ -5,7 +5,7 @@
  * fields that a system's stack fills by its state are constants or are made of the target's address,
  * so that an answer can be told from noise without remembering what was asked. The facts are published:
  * - Ghiëtte, Blenn, Doerr: "Remote Identification of Port Scan Toolchains", NTMS 2016
- * - Antonakakis et al.: "Understanding the Mirai Botnet", USENIX Security 2017, section 3.2
+ * - Antonakakis et al.: "Understanding the Mirai Botnet", USENIX Security 2017
  * - Mazel, Strullu: "Identifying and characterizing ZMap scans", arXiv 1908.04193, section 2
  * - Lyon: "Nmap Network Scanning", the chapter "TCP/IP Fingerprinting Methods Supported by Nmap"
  * and were seen again in packets of the tools themselves (docs/fingerprints.md).
@@ -35,7 +35,7 @@ export const Sign = {
 } as const;
 export type Sign = typeof Sign[keyof typeof Sign];
 
-const NMAP_WINDOW = 1024; // since 2007; before, one to four times that
+const NMAP_WINDOW = 1024; // older ones: one to four times that
 const NMAP_MOST_WINDOW = 4096;
 const NMAP_SEGMENT = 1460;
 /** nmap starts IPv4's time to live anywhere from 37 to 59. */
@@ -43,7 +43,7 @@ export const NMAP_MOST_TTL = 59;
 /** Linux, BSD and macOS start at 64, Windows at 128: above that it is a tool, or a small device. */
 export const STACKS_MOST_TTL = 128;
 const MASSCAN_WINDOW = 1024;
-const ZMAP_ID = 54_321; // until version 4 of 2024
+const ZMAP_ID = 54_321; // until 2024
 const ZMAP_WINDOW = 65_535;
 /** Segment size, no-operation, window scale, two no-operations, SACK permitted: as Windows sends them. */
 const ZMAP_OPTIONS = 0x213114;
