@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { hashAddress, newHashKey } from "../packet/address_hash.ts";
+import { AddressSlots } from "../packet/address_slots.ts";
 import type { Packet } from "../packet/packet.ts";
-
-const WAYS = 8; // entries searched for a source, whatever the table holds
-const ADDRESS_BYTES = 16;
 
 /** What to count of a source lately, and how much of it is enough. */
 export interface LateRule {
@@ -17,44 +14,26 @@ export interface LateRule {
   windowMs: number;
 }
 
-/**
- * A set-associative table: a source's keyed hash names one bucket of eight entries, and it is there
- * or nowhere. Lookups cost the same in an empty table and under a flood of spoofed sources, which
- * can fill the table but not make it grow.
- */
+/** Counts of sources. Spoofed ones can fill the table but not make it grow. */
 export class SourceTable {
-  readonly #buckets: number;
-  readonly #key: Int32Array;
-  readonly #addresses: Uint8Array;
-  readonly #versions: Uint8Array; // 0: the entry is free
-  readonly #counts: Uint32Array;
-  readonly #lastUse: Uint32Array;
+  readonly #slots: AddressSlots;
   readonly #windowStarts: Float64Array;
   /** For each entry, the ports that its count is of: one less than the limit, or none. */
   #ports = new Uint32Array(0);
   #portsEach = 0;
-  #uses = 0;
 
   /**
    * @param entries most sources remembered; a power of two, at least 8
    * @param key two secret words: without them nobody can choose sources that meet in one bucket
    */
-  constructor(entries: number, key = newHashKey()) {
-    if (entries < WAYS || (entries & (entries - 1)) !== 0) {
-      throw new RangeError(`${entries} entries: must be a power of two, at least ${WAYS}`);
-    }
-    this.#buckets = entries / WAYS;
-    this.#key = key;
-    this.#addresses = new Uint8Array(entries * ADDRESS_BYTES);
-    this.#versions = new Uint8Array(entries);
-    this.#counts = new Uint32Array(entries);
-    this.#lastUse = new Uint32Array(entries);
+  constructor(entries: number, key?: Int32Array) {
+    this.#slots = new AddressSlots(entries, key);
     this.#windowStarts = new Float64Array(entries); // untouched, and so no memory, until it is needed
   }
 
   /** Most sources this table remembers. */
   get capacity(): number {
-    return this.#buckets * WAYS;
+    return this.#slots.capacity;
   }
 
   /**
@@ -65,9 +44,10 @@ export class SourceTable {
    * @returns how many events that makes; saturates at 2^32 - 1
    */
   count(version: number, address: Uint8Array): number {
+    const { counts } = this.#slots;
     const entry = this.#entryOf(version, address);
-    if (this.#counts[entry] < 0xffff_ffff) this.#counts[entry]++;
-    return this.#counts[entry];
+    if (counts[entry] < 0xffff_ffff) counts[entry]++;
+    return counts[entry];
   }
 
   /**
@@ -81,7 +61,7 @@ export class SourceTable {
     if (portsEach === this.#portsEach) return;
     this.#portsEach = portsEach;
     this.#ports = new Uint32Array(this.capacity * portsEach);
-    this.#versions.fill(0);
+    this.#slots.clear();
   }
 
   /**
@@ -95,14 +75,15 @@ export class SourceTable {
    */
   countLately(packet: Packet, rule: LateRule): number {
     const { readMs } = packet;
+    const { counts } = this.#slots;
     const entry = this.#entryOf(packet.version, packet.source);
-    if (readMs - this.#windowStarts[entry] > rule.windowMs) this.#counts[entry] = 0;
-    const before = this.#counts[entry];
+    if (readMs - this.#windowStarts[entry] > rule.windowMs) counts[entry] = 0;
+    const before = counts[entry];
     if (before === 0) this.#windowStarts[entry] = readMs;
     if (this.#portsEach === 0) {
-      if (before < 0xffff_ffff) this.#counts[entry]++;
+      if (before < 0xffff_ffff) counts[entry]++;
     } else if (before <= this.#portsEach) this.#countPort(entry, packet);
-    const count = this.#counts[entry];
+    const count = counts[entry];
     if (count >= rule.limit) this.#windowStarts[entry] = readMs;
     return count;
   }
@@ -111,55 +92,17 @@ export class SourceTable {
   #countPort(entry: number, { protocol, destinationPort }: Packet): void {
     const port = protocol << 16 | destinationPort;
     const first = entry * this.#portsEach;
-    const known = this.#counts[entry];
+    const known = this.#slots.counts[entry];
     for (let i = first; i < first + known; i++) if (this.#ports[i] === port) return;
     if (known < this.#portsEach) this.#ports[first + known] = port;
-    this.#counts[entry] = known + 1;
+    this.#slots.counts[entry] = known + 1;
   }
 
-  /** The entry of a source, which is taken from another one for a newcomer, and its use. */
+  /** The entry of a source, which is taken from another one for a newcomer. */
   #entryOf(version: number, address: Uint8Array): number {
-    const length = version === 4 ? 4 : ADDRESS_BYTES;
-    const first = (hashAddress(this.#key, address, length) & (this.#buckets - 1)) * WAYS;
-    let entry = this.#find(first, version, address, length);
-    if (entry < 0) {
-      entry = this.#victim(first);
-      this.#versions[entry] = version;
-      this.#counts[entry] = 0;
-      for (let i = 0; i < length; i++) this.#addresses[entry * ADDRESS_BYTES + i] = address[i];
-    }
-    // The clock wraps after 2^32 events; an entry then looks old for a moment, and no worse.
-    this.#uses = (this.#uses + 1) >>> 0;
-    this.#lastUse[entry] = this.#uses;
-    return entry;
-  }
-
-  #find(first: number, version: number, address: Uint8Array, length: number): number {
-    for (let entry = first; entry < first + WAYS; entry++) {
-      if (this.#versions[entry] !== version) continue;
-      const start = entry * ADDRESS_BYTES;
-      let i = 0;
-      while (i < length && this.#addresses[start + i] === address[i]) i++;
-      if (i === length) return entry;
-    }
-    return -1;
-  }
-
-  /**
-   * The entry of a bucket to give up: a free one, else the oldest of those seen once, else the
-   * oldest. A flood of spoofed sources comes once each, so it displaces its own kind and not the
-   * slow scanner that was counted twice.
-   */
-  #victim(first: number): number {
-    let victim = first;
-    for (let entry = first; entry < first + WAYS; entry++) {
-      if (this.#versions[entry] === 0) return entry;
-      const once = this.#counts[entry] === 1;
-      const victimOnce = this.#counts[victim] === 1;
-      if (once !== victimOnce ? once : this.#lastUse[entry] < this.#lastUse[victim]) {
-        victim = entry;
-      }
-    }
-    return victim;
+    const found = this.#slots.find(version, address);
+    if (found >= 0) return found;
+    this.#slots.put(~found, version, address);
+    return ~found;
   }
 }
