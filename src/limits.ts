@@ -271,3 +271,44 @@ export const FIREWALL_CHECK_MS = 1000;
 
 /** The user that the program becomes when root starts it, unless RUN_AS names another. */
 export const DEFAULT_USER = "portsentry";
+
+/**
+ * Scans at once, one a source. A flood of spoofed sources can fill this, and no more; a scan takes 150
+ * bytes, most of them for the first ports.
+ */
+export const SCAN_ENTRIES = 32_768;
+
+/** Ports and targets of a scan that are kept in a list, and may be named; more take a bitmap. */
+export const SCAN_LIST = 16;
+
+/** Bitmaps for the ports of large scans, 17 KB each; made when they are needed. */
+export const SCAN_BITMAPS = 256;
+
+/** Own addresses that are told apart as the targets of scans; a power of two. */
+export const SCAN_TARGETS = 4096;
+
+/** Most packets of a source that may be part of a distributed scan. Its list holds all it did. */
+export const FEW_PACKETS = SCAN_LIST / 2;
+
+/** Sources with few packets each to one port that make a distributed scan. */
+export const DISTRIBUTED_SOURCES = 10;
+
+/** Sources with few packets each, whatever their ports, that are a flood: they are told as one. */
+export const CROWD_SOURCES = 1024;
+
+/** Distributed scans at once; more are told as one. */
+export const CAMPAIGNS = 32;
+
+/** When a scan is told that does not end, and a distributed one, which never ends on the Internet. */
+export const MOST_SCAN_MS = 86_400_000;
+export const MOST_CAMPAIGN_MS = 3_600_000;
+
+/** Scans that are told in a minute; more are counted. */
+export const SCANS_A_MINUTE = 1000;
+
+/** How often scans are looked through for those that have ended: a 60th of SCAN_WINDOW, within these. */
+export const LEAST_SWEEP_MS = 100;
+export const MOST_SWEEP_MS = 10_000;
+
+/** Hosts blocked by commands that are remembered for the summaries of their scans. */
+export const SCAN_BLOCKED_HOSTS = 4096;

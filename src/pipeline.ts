@@ -11,6 +11,7 @@ import type { Logger } from "./log/logger.ts";
 import { EventTally, type Fate as ToldFate } from "./metrics/event_tally.ts";
 import { formatAddress } from "./packet/address.ts";
 import { type Packet, Protocol } from "./packet/packet.ts";
+import type { Scans } from "./scans.ts";
 import type { HostNames } from "./response/host_names.ts";
 import type { Outcome, Responder } from "./response/responder.ts";
 import type { Services } from "./sentry/services.ts";
@@ -29,6 +30,8 @@ export interface PipelineParts {
   /** The ignore file's name, for what is said about it. */
   ignoreFile: string;
   eventLog: EventLog;
+  /** What the events of a source are summed up in. */
+  scans: Scans;
   /** What reports are made of; undefined without a state file. */
   store: ScanStore | undefined;
   mode: Mode;
@@ -66,7 +69,7 @@ export class Pipeline {
    */
   take(packet: Packet): boolean {
     this.#packets++;
-    const { detector, services, store, mode, log } = this.#parts;
+    const { detector, services, scans, store, mode, log } = this.#parts;
     if (!detector.isProbe(packet)) {
       if (log.debugging) log.debug(`${describe(packet)} is no probe of a watched port`);
       return false;
@@ -79,7 +82,7 @@ export class Pipeline {
     const verdict = detector.judge(packet);
     if (log.debugging) log.debug(`${describe(packet)} is a probe`);
     this.#events++;
-    const event = scanEvent(packet, verdict, mode);
+    const event = scanEvent(packet, verdict, mode, scans.take(packet, verdict));
     this.tally.probe(event, Date.now());
     store?.count(event);
     this.#handle(event);

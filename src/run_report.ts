@@ -11,6 +11,7 @@ import type { Measured } from "./metrics/families.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { heldPrivileges } from "./privileged_run.ts";
 import type { Resources } from "./resources.ts";
+import type { Scans } from "./scans.ts";
 import type { Responder } from "./response/responder.ts";
 import type { Watched } from "./watched.ts";
 
@@ -20,6 +21,7 @@ export interface ReportedRun {
   version: string;
   pipeline: Pipeline;
   responder: Responder;
+  scans: Scans;
   now(): { config: Config; watched: Watched | undefined; resources: Resources };
   /** Log lines lost so far. */
   linesLost(): number;
@@ -71,7 +73,7 @@ export class RunReport {
 
   /** What METRICS tells. */
   measured(): Measured {
-    const { version, pipeline, responder } = this.#run;
+    const { version, pipeline, responder, scans } = this.#run;
     const { watched, resources } = this.#run.now();
     const { blocks } = resources.blockade ?? {};
     return {
@@ -80,6 +82,7 @@ export class RunReport {
       mode: this.#mode(),
       startMs: this.#startMs,
       tally: pipeline.tally,
+      scans: scans.endedByKind(),
       rejects: watched?.sentry.rejects ?? new Map(),
       kernelDrops: this.#kernelDrops(),
       blocks: blocks && { inForce: blocks.size, ...blocks.counters },
@@ -96,6 +99,10 @@ export class RunReport {
     yield* watched?.sentry.losses() ?? [];
     const { notRun } = this.#run.responder;
     yield { what: "events were not responded to, too many waited", count: notRun };
+    yield {
+      what: "scans that ended were not told, there were too many",
+      count: this.#run.scans.untold,
+    };
     const { lost = 0 } = resources.store ?? {};
     yield { what: "scans were not written for reports", count: lost };
   }

@@ -29,6 +29,7 @@ import { LineOutput } from "./log/line_output.ts";
 import type { LogOutput } from "./log/log_output.ts";
 import { Logger } from "./log/logger.ts";
 import { LossReport } from "./log/loss_report.ts";
+import { ScanLog } from "./log/scan_log.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
 import { metricFamilies } from "./metrics/families.ts";
@@ -47,6 +48,7 @@ import {
   type Resources,
 } from "./resources.ts";
 import { RunReport } from "./run_report.ts";
+import { Scans } from "./scans.ts";
 import { openServices, type Services } from "./sentry/services.ts";
 import { openWatched, type Watched } from "./watched.ts";
 
@@ -65,6 +67,7 @@ export class Watch {
   readonly #services: Services | undefined;
   readonly #names = new HostNames();
   readonly #responder: Responder;
+  readonly #scans: Scans;
   readonly #pipeline: Pipeline;
   #watched: Watched | undefined;
   #resources: Resources = {};
@@ -117,8 +120,17 @@ export class Watch {
       blocks: undefined,
       hostsDeny: new HostsDeny(),
       commands: new CommandRunner(this.#poller),
-      onBlocked: () => this.#resources.store?.countBlock(),
+      onBlocked: ({ source }) => {
+        this.#resources.store?.countBlock();
+        this.#scans.noteBlocked(source);
+      },
       log,
+    });
+    this.#scans = new Scans({
+      windowMs: config.scanWindowS * 1000,
+      log: new ScanLog(this.#eventLog, log),
+      tools: { reset: () => {}, note: () => {}, toolOf: () => "unknown" },
+      now: () => this.#resources,
     });
     // In connect mode the service at every port is this program itself.
     this.#services = options.disableServiceCheck || options.mode === "connect"
@@ -132,6 +144,7 @@ export class Watch {
       reasonToSpare: () => undefined,
       ignoreFile: config.ignoreFile ?? "",
       eventLog: this.#eventLog,
+      scans: this.#scans,
       store: undefined,
       mode: options.mode,
       log,
@@ -141,6 +154,7 @@ export class Watch {
       version,
       pipeline: this.#pipeline,
       responder: this.#responder,
+      scans: this.#scans,
       now: () => ({
         config: this.#settings.config,
         watched: this.#watched,
@@ -250,6 +264,7 @@ export class Watch {
     blocked?.repair((text) => this.#log.error(text));
     blockade?.reconfigure(config);
     this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });
+    this.#scans.windowMs = config.scanWindowS * 1000;
     this.#pipeline.reconfigure({
       detector: new Detector(config, ignore, this.#sources, this.#options),
       names: config.resolveHost ? this.#names : undefined,
@@ -299,6 +314,7 @@ export class Watch {
     this.#losses.tell();
     this.#watched?.sentry.close();
     await this.#settle();
+    this.#scans.end();
     this.#log.verbose(this.#report.summary());
     this.#log.notice("Portsentry is shutting down");
     this.#manager.close();

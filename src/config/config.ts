@@ -72,6 +72,8 @@ export interface Config {
   scanTriggerPorts: number;
   /** SCAN_TRIGGER_WINDOW, in seconds: what happened longer ago does not count. */
   scanTriggerWindowS?: number;
+  /** SCAN_WINDOW, in seconds: a scan has ended when its source has been quiet for longer. */
+  scanWindowS: number;
   /** PORT_BANNER: text for whoever connects. */
   portBanner?: string;
 }
@@ -97,5 +99,6 @@ export function defaultConfig(file: string): Config {
     killRunCmdFirst: false,
     scanTrigger: 0,
     scanTriggerPorts: 0,
+    scanWindowS: 600,
   };
 }

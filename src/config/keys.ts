@@ -68,6 +68,7 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
       if (seconds > 0) config.scanTriggerWindowS = seconds;
     }),
   ],
+  ["SCAN_WINDOW", duration("above 0", (config, seconds) => config.scanWindowS = seconds)],
   ["PORT_BANNER", text((config, banner) => config.portBanner = banner, BANNER_BYTES)],
 ]);
 

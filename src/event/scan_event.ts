@@ -6,6 +6,7 @@
 import { Verdict } from "../detector/verdict.ts";
 import { formatAddress } from "../packet/address.ts";
 import { IpOptions, type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
+import { UNKNOWN_TOOL } from "./scan_summary.ts";
 
 /** How ports are watched. */
 export type Mode = "stealth" | "connect";
@@ -41,6 +42,8 @@ export interface ScanEvent {
   readonly ipOptions: "set" | "not set" | "unknown";
   readonly verdict: Verdict;
   readonly flags: EventFlags;
+  /** The tool of the source's scan, as far as its packets tell by now. */
+  readonly tool: string;
 }
 
 const FLAGS: Record<Verdict, EventFlags> = {
@@ -69,7 +72,12 @@ const IP_OPTIONS = {
 } as const;
 
 /** Copies what is told of a packet out of the reused record. */
-export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEvent {
+export function scanEvent(
+  packet: Packet,
+  verdict: Verdict,
+  mode: Mode,
+  tool = UNKNOWN_TOOL,
+): ScanEvent {
   return {
     timeMs: packet.timeMs,
     mode,
@@ -82,6 +90,7 @@ export function scanEvent(packet: Packet, verdict: Verdict, mode: Mode): ScanEve
     ipOptions: IP_OPTIONS[packet.ipOptions],
     verdict,
     flags: FLAGS[verdict],
+    tool,
   };
 }
 

@@ -9,6 +9,7 @@
  */
 import { OUTPUT_LINE_CHARACTERS } from "../limits.ts";
 import type { EventFlags, Flag, ScanEvent } from "../event/scan_event.ts";
+import { rateOf, type ScanSummary, UNKNOWN_TOOL } from "../event/scan_summary.ts";
 import { jsonString } from "../text.ts";
 import type { Level } from "./log_output.ts";
 
@@ -80,6 +81,30 @@ export class JsonLines {
       `"destination":{"ip":"${destination}","port":${port}},`;
   }
 
+  /** A scan that has ended, without an end of line; its time is that of the last packet. */
+  summary(summary: ScanSummary, level: Level): string {
+    const { source, sources, kind, firstMs, lastMs, packets, ports, targets } = summary;
+    const [start, end] = [firstMs, lastMs].map(formatUtcTime);
+    // A number of sources is no address.
+    const from = sources === undefined ? `"source":{"ip":"${source}"},` : "";
+    const scan = {
+      kind,
+      sources: sources ?? 1,
+      packets,
+      ports,
+      targets,
+      rate: Number(rateOf(summary).toPrecision(4)),
+      sample_ports: summary.samplePorts,
+    };
+    return `{"@timestamp":"${end}",${from}` +
+      `"event":{"kind":"event","category":["intrusion_detection","network"],"type":["info"],` +
+      `"action":"scan","module":"portsentry","dataset":"portsentry.scan",` +
+      `"start":"${start}","end":"${end}","duration":${(lastMs - firstMs) * 1_000_000}},` +
+      `"log":{"level":"${LEVELS[level]}"},${this.#observer},` +
+      `"portsentry":{"schema":${SCHEMA_VERSION},"tool":${toolJson(summary.tool)},` +
+      `"blocked":${summary.blocked},"scan":${JSON.stringify(scan)}}}`;
+  }
+
   /** Something that the program says, without an end of line. One that is too long is cut. */
   message(text: string, level: Level, timeMs: number): string {
     const line = this.#message(text, level, timeMs);
@@ -101,7 +126,7 @@ export class JsonLines {
     if (
       last === undefined || flags !== this.#lastFlags || event.type !== last.type ||
       event.ipOptions !== last.ipOptions || event.protocol !== last.protocol ||
-      event.mode !== last.mode || isIpv6(event) !== isIpv6(last)
+      event.mode !== last.mode || event.tool !== last.tool || isIpv6(event) !== isIpv6(last)
     ) {
       const text = this.#makeTail(event, flags);
       this.#lastTail = { text, bytes: encoder.encode(text) };
@@ -123,8 +148,13 @@ export class JsonLines {
       `"portsentry":{"schema":${SCHEMA_VERSION},"mode":"${event.mode}",` +
       `"type":${jsonString(event.type)},"ip_options":"${event.ipOptions}",` +
       `"ignored":${FLAGS[ignored]},"triggered":${FLAGS[triggered]},` +
-      `"noblock":${FLAGS[noblock]},"blocked":${FLAGS[blocked]}}}`;
+      `"noblock":${FLAGS[noblock]},"blocked":${FLAGS[blocked]},"tool":${toolJson(event.tool)}}}`;
   }
+}
+
+/** Elasticsearch leaves null out; a text for what is not known would be counted as a tool. */
+function toolJson(tool: string): string {
+  return tool === UNKNOWN_TOOL ? "null" : jsonString(tool);
 }
 
 function isIpv6({ source }: ScanEvent): boolean {

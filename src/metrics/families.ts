@@ -16,6 +16,8 @@ export interface Measured {
   packets: number;
   services: number;
   tally: EventTally;
+  /** Scans that have ended, by kind. */
+  scans: Iterable<readonly [kind: string, count: number]>;
   /** Frames that held no segment or datagram, by reason. */
   rejects: ReadonlyMap<string, number>;
   /** Packets lost before this program could read them. */
@@ -50,6 +52,7 @@ export function* metricFamilies(run: Measured): Iterable<MetricFamily> {
   yield counter("service_packets_total", "Packets to ports that have a service.", run.services);
   yield family("probes_total", "Probes by protocol and type.", tally.probes());
   yield family("events_total", "Events by what came of them.", tally.events());
+  yield family("scans_total", "Scans that have ended, by kind.", scansOf(run));
   yield family("rejected_frames_total", "Frames with no segment or datagram.", rejectsOf(run));
   yield {
     name: "portsentry_capture_lag_seconds",
@@ -85,6 +88,10 @@ export function* metricFamilies(run: Measured): Iterable<MetricFamily> {
     ]);
     yield gauge("notifications_waiting", "Notifications that wait.", notifications.waiting);
   }
+}
+
+function* scansOf({ scans }: Measured): Iterable<[Labels, number]> {
+  for (const [kind, count] of scans) yield [{ kind }, count];
 }
 
 function* rejectsOf({ rejects }: Measured): Iterable<[Labels, number]> {

@@ -48,6 +48,7 @@ DRY_RUN="1"
 SCAN_TRIGGER="2"
 SCAN_TRIGGER_PORTS="0"
 SCAN_TRIGGER_WINDOW="90s"
+SCAN_WINDOW="15m"
 PORT_BANNER="Go away"
 `);
   assert.equal(read.tcpPorts.toString(), "1,7,20-25");
@@ -83,6 +84,7 @@ PORT_BANNER="Go away"
     scanTrigger: 2,
     scanTriggerPorts: 0,
     scanTriggerWindowS: 90,
+    scanWindowS: 900,
     portBanner: "Go away",
   });
 });
@@ -108,6 +110,7 @@ Deno.test("parseConfigFile() has log-only defaults", () => {
   assert.equal(read.controlSocket, undefined);
   assert.equal(read.runAs, undefined);
   assert.equal(read.dryRun, false);
+  assert.equal(read.scanWindowS, 600);
   assert.equal(read.scanTriggerPorts, 0);
   assert.equal(read.scanTriggerWindowS, undefined);
 });
@@ -128,6 +131,7 @@ const GOOD: [line: string, key: keyof Config, value: unknown][] = [
   [`CONTROL_SOCKET="/${"x".repeat(106)}"`, "controlSocket", `/${"x".repeat(106)}`],
   ['SCAN_TRIGGER_PORTS="64"', "scanTriggerPorts", 64],
   ['SCAN_TRIGGER_WINDOW="5m"\nSCAN_TRIGGER_WINDOW="0"', "scanTriggerWindowS", undefined],
+  ['SCAN_WINDOW="1s"', "scanWindowS", 1],
 ];
 
 for (const [line, key, value] of GOOD) {
@@ -318,6 +322,8 @@ const FAULTS: [text: string, fault: RegExp][] = [
   ['SCAN_TRIGGER_PORTS="65"', /:2: SCAN_TRIGGER_PORTS: .* write a number from 0 to 64$/],
   ['SCAN_TRIGGER_PORTS="-1"', /:2: SCAN_TRIGGER_PORTS: Cannot use "-1"/],
   ['SCAN_TRIGGER_WINDOW="10"', /:2: SCAN_TRIGGER_WINDOW: "10" lacks its unit/],
+  ['SCAN_WINDOW="0"', /:2: SCAN_WINDOW: Cannot use "0": write a time above 0/],
+  ['SCAN_WINDOW="600"', /:2: SCAN_WINDOW: "600" lacks its unit/],
   [
     'SCAN_TRIGGER_PORTS="3"\nSCAN_TRIGGER="2"',
     /:2: SCAN_TRIGGER_PORTS counts ports, and SCAN_TRIGGER counts events: keep one, /,

@@ -35,6 +35,7 @@ Deno.test("promtool finds nothing wrong with what METRICS answers", async () => 
     packets: 10,
     services: 2,
     tally: new EventTally(),
+    scans: [["vertical", 11], ["probe", 12]],
     rejects: new Map([["not IP", 3]]),
     kernelDrops: 4,
     blocks: { inForce: 1, made: 3, lifted: 2 },

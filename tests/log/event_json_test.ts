@@ -33,6 +33,7 @@ const EVENT: ScanEvent = {
   ipOptions: "not set",
   verdict: Verdict.LogOnly,
   flags: FLAGS,
+  tool: "unknown",
 };
 const HEAD = '{"@timestamp":"2026-11-22T18:21:14.160Z",';
 const OBSERVER = '"observer":{"product":"portsentry","type":"ids","version":"1.2.3"},' +
@@ -48,7 +49,8 @@ Deno.test("JsonLines.event() writes the documented line", () => {
       '"action":"probe","module":"portsentry","dataset":"portsentry.event"},' +
       `"log":{"level":"notice"},${OBSERVER},` +
       '"portsentry":{"schema":1,"mode":"stealth","type":"TCP SYN/Normal scan",' +
-      '"ip_options":"not set","ignored":false,"triggered":true,"noblock":true,"blocked":false}}',
+      '"ip_options":"not set","ignored":false,"triggered":true,"noblock":true,"blocked":false,' +
+      '"tool":null}}',
   );
 });
 
@@ -87,6 +89,7 @@ const event: fc.Arbitrary<ScanEvent> = fc.record({
   ipOptions: fc.constantFrom("set", "not set", "unknown"),
   verdict: fc.constantFrom(...Object.values(Verdict)),
   flags: fc.record({ ignored: flag, triggered: flag, noblock: flag, blocked: flag }),
+  tool: fc.oneof(fc.constantFrom("unknown", "nmap SYN"), text),
 });
 
 Deno.test("JsonLines.event() says all of an event, whatever came before, as the schema has it", () => {
@@ -119,6 +122,7 @@ Deno.test("JsonLines.event() says all of an event, whatever came before, as the 
         triggered: boolOf[triggered],
         noblock: boolOf[noblock],
         blocked: boolOf[blocked],
+        tool: event.tool === "unknown" ? null : event.tool,
       });
       assert.equal(
         rest.event.kind,

@@ -16,6 +16,7 @@ function event(changes: Partial<ScanEvent> = {}): ScanEvent {
     ipOptions: "not set",
     verdict: 3,
     flags: { ignored: "false", triggered: "true", noblock: "true", blocked: "false" },
+    tool: "unknown",
     ...changes,
   };
 }

@@ -13,6 +13,7 @@ function measured(changes: Partial<Measured> = {}): Measured {
     packets: 10,
     services: 2,
     tally: new EventTally(),
+    scans: [["vertical", 11], ["probe", 12]],
     rejects: new Map([["not IP", 3]]),
     kernelDrops: 4,
     blocks: { inForce: 1, made: 3, lifted: 2 },
@@ -65,6 +66,7 @@ Deno.test("metricFamilies() never says more than a few lines, whatever was scann
       ipOptions: "not set",
       verdict: 3,
       flags: { ignored: "false", triggered: "true", noblock: "true", blocked: "false" },
+      tool: "unknown",
     }, port + 10);
   }
   const text = formatMetrics(metricFamilies(measured({ tally })));

@@ -87,6 +87,7 @@ function render(config: Config): string {
     ["SCAN_TRIGGER", config.scanTrigger],
     ["SCAN_TRIGGER_PORTS", config.scanTriggerPorts],
     ["SCAN_TRIGGER_WINDOW", formatDuration(config.scanTriggerWindowS ?? 0)],
+    ["SCAN_WINDOW", formatDuration(config.scanWindowS)],
     ["PORT_BANNER", config.portBanner],
   ];
   return values.filter(([, value]) => value !== undefined)

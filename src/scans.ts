@@ -1,0 +1,107 @@
+/**
+ * Scan sessions of a run: what the tracker ends is told and kept, also when no packet comes any more.
+ *
+ * @module
+ */
+import { Verdict } from "./detector/verdict.ts";
+import { type ScanKind, type ScanSummary, UNKNOWN_TOOL } from "./event/scan_summary.ts";
+import { SCAN_BLOCKED_HOSTS, SCAN_ENTRIES } from "./limits.ts";
+import type { ScanLog } from "./log/scan_log.ts";
+import type { Packet } from "./packet/packet.ts";
+import type { Resources } from "./resources.ts";
+import { ScanTracker, type ToolGuess } from "./scan/scan_tracker.ts";
+
+/** What the scans of a run are told to and made of. */
+export interface ScansParts {
+  /** SCAN_WINDOW */
+  windowMs: number;
+  log: ScanLog;
+  tools: ToolGuess;
+  /** What is open: a reload changes it. */
+  now: () => Pick<Resources, "blockade" | "blocked" | "store">;
+}
+
+/** Sums up the probes of sources until it is ended. */
+export class Scans {
+  readonly #parts: ScansParts;
+  readonly #tracker: ScanTracker;
+  /** Hosts that a command has blocked: without BLOCKED_FILE nobody else remembers them. */
+  readonly #blocked = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(parts: ScansParts) {
+    this.#parts = parts;
+    this.#tracker = new ScanTracker({
+      entries: SCAN_ENTRIES,
+      windowMs: parts.windowMs,
+      tools: parts.tools,
+      isBlocked: (source) => this.#isBlocked(source),
+      onEnded: (summaries) => this.#tell(summaries),
+    });
+  }
+
+  set windowMs(windowMs: number) {
+    this.#tracker.windowMs = windowMs;
+    this.#expire();
+  }
+
+  /** Scans that ended and were not told, so far. */
+  get untold(): number {
+    return this.#tracker.untold;
+  }
+
+  /** Scans that ended so far. */
+  endedByKind(): Iterable<[ScanKind, number]> {
+    return this.#tracker.endedByKind();
+  }
+
+  /**
+   * Takes a probe. Who is never acted on does not scan either: those are this host itself, and what
+   * watches it from the ignore file.
+   *
+   * @returns the tool of its scan, as far as that can be told by now
+   */
+  take(packet: Packet, verdict: Verdict): string {
+    if (verdict === Verdict.Ignored || verdict === Verdict.SameHost) return UNKNOWN_TOOL;
+    this.#timer ??= setTimeout(() => this.#expire(), this.#tracker.sweepMs + 1);
+    return this.#tracker.take(packet);
+  }
+
+  /** A command has blocked a host. */
+  noteBlocked(source: string): void {
+    this.#blocked.delete(source);
+    this.#blocked.add(source);
+    if (this.#blocked.size > SCAN_BLOCKED_HOSTS) {
+      const [oldest] = this.#blocked;
+      this.#blocked.delete(oldest);
+    }
+  }
+
+  /** Ends all scans, and tells them. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#tracker.end();
+  }
+
+  /** An idle program does not look. */
+  #expire(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#tracker.expire(performance.now());
+    if (this.#tracker.open === 0) return;
+    // A timer may be early by a part of a millisecond.
+    this.#timer = setTimeout(() => this.#expire(), this.#tracker.sweepMs + 1);
+  }
+
+  /** A firewall knows which of its blocks have ended; what commands have done is for good. */
+  #isBlocked(source: string): boolean {
+    const { blockade, blocked } = this.#parts.now();
+    return (blockade?.blocks.has(source) ?? false) || (blocked?.has(source) ?? false) ||
+      this.#blocked.has(source);
+  }
+
+  #tell(summaries: readonly ScanSummary[]): void {
+    this.#parts.log.tell(summaries);
+    this.#parts.now().store?.add(summaries);
+  }
+}
