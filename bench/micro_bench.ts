@@ -16,6 +16,8 @@ import { LineOutput } from "../src/log/line_output.ts";
 import { decode, LinkType } from "../src/packet/decode.ts";
 import { Packet } from "../src/packet/packet.ts";
 import { Fingerprints } from "../src/scan/fingerprint.ts";
+import { SCAN_ENTRIES } from "../src/limits.ts";
+import { ScanTracker } from "../src/scan/scan_tracker.ts";
 import { bytes, ethernet, extension, ipv4, ipv6, tcp } from "../tests/frames.ts";
 
 const ports = new PortSet([{ first: 1, last: 1024 }]);
@@ -99,6 +101,43 @@ Deno.bench("judge, and count the ports of a new source each within a window", ()
   packet.source[3] = source;
   packet.readMs = source * 0.01;
   if (lately.isProbe(packet)) lately.judge(packet);
+});
+
+/** Alone, in one run: what a probe costs in the table of sources, and in that of scans. */
+const table = new SourceTable(65_536);
+const tracker = () =>
+  new ScanTracker({
+    entries: SCAN_ENTRIES,
+    windowMs: 600_000,
+    tools: { reset: () => {}, note: () => {}, toolOf: () => "unknown" },
+    isBlocked: () => false,
+    onEnded: () => {},
+  });
+const setSource = () => {
+  source++;
+  packet.source[0] = source >> 24;
+  packet.source[1] = source >> 16;
+  packet.source[2] = source >> 8;
+  packet.source[3] = source;
+  packet.readMs = source * 0.01;
+};
+const scanned = tracker();
+const flooded = tracker();
+Deno.bench("count in SourceTable, one source", { group: "scans", baseline: true }, () => {
+  table.count(4, packet.source);
+});
+Deno.bench("take into ScanTracker, one source at all ports", { group: "scans" }, () => {
+  packet.destinationPort = (packet.destinationPort + 1) & 0xffff;
+  scanned.take(packet);
+});
+Deno.bench("count in SourceTable, a new source each", { group: "flood", baseline: true }, () => {
+  setSource();
+  table.count(4, packet.source);
+});
+Deno.bench("take into ScanTracker, a new source each", { group: "flood" }, () => {
+  setSource();
+  packet.destinationPort = source & 0x3ff;
+  flooded.take(packet);
 });
 
 const nowhere = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };

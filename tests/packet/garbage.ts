@@ -1,5 +1,5 @@
 /**
- * Decodes, judges and fingerprints as many million frames as the first argument says; the second, `garbage`, makes
+ * Decodes, judges, fingerprints and sums up as many million frames as the first argument says; the second, `garbage`, makes
  * it allocate one small object a frame, to show that this would be seen.
  *
  * @module
@@ -12,6 +12,7 @@ import { SourceTable } from "../../src/detector/source_table.ts";
 import { decode } from "../../src/packet/decode.ts";
 import { Packet } from "../../src/packet/packet.ts";
 import { Fingerprints } from "../../src/scan/fingerprint.ts";
+import { ScanTracker } from "../../src/scan/scan_tracker.ts";
 import { corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
 
 const PACKETS = 1_000_000;
@@ -42,6 +43,15 @@ const lately = new Detector(
   new SourceTable(65_536),
   { disableLocalCheck: false },
 );
+const scans = new ScanTracker({
+  entries: 4096,
+  windowMs: 600_000,
+  tools: new Fingerprints(4096),
+  isBlocked: () => false,
+  onEnded: () => {
+    throw new Error("none of them ends");
+  },
+});
 const packet = new Packet();
 const fingerprints = new Fingerprints(64);
 let unknown = 0;
@@ -69,6 +79,10 @@ function work(packets: number): void {
     packet.destinationPort = i % 1021;
     packet.readMs = i * 0.37;
     verdicts[lately.judge(packet)]++;
+    // A hundred sources scan all ports.
+    packet.source[0] = packet.source[1] = 0;
+    packet.source[2] = i & 63;
+    scans.take(packet);
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 const SCRIPT = new URL("./garbage.ts", import.meta.url).pathname;
 
-/** How often the collector runs while `millions` of frames are decoded, judged and fingerprinted. */
+/** How often the collector runs while `millions` of frames are decoded, judged, fingerprinted and summed up. */
 async function collections(millions: number, ...args: string[]): Promise<number> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
@@ -20,7 +20,7 @@ async function collections(millions: number, ...args: string[]): Promise<number>
   ).length;
 }
 
-Deno.test("decode(), Detector.judge() and Fingerprints.note() make no garbage in two million packets", async () => {
+Deno.test("decode(), judge(), Fingerprints.note() and ScanTracker.take() make no garbage in two million packets", async () => {
   // The first million is where the code is optimised, which allocates by itself.
   const [one, three, control] = await Promise.all([
     collections(1),
