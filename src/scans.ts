@@ -9,14 +9,14 @@ import { SCAN_BLOCKED_HOSTS, SCAN_ENTRIES } from "./limits.ts";
 import type { ScanLog } from "./log/scan_log.ts";
 import type { Packet } from "./packet/packet.ts";
 import type { Resources } from "./resources.ts";
-import { ScanTracker, type ToolGuess } from "./scan/scan_tracker.ts";
+import { Fingerprints } from "./scan/fingerprint.ts";
+import { ScanTracker } from "./scan/scan_tracker.ts";
 
-/** What the scans of a run are told to and made of. */
+/** What the scans of a run go by, and whom they are told to. */
 export interface ScansParts {
   /** SCAN_WINDOW */
   windowMs: number;
   log: ScanLog;
-  tools: ToolGuess;
   /** What is open: a reload changes it. */
   now: () => Pick<Resources, "blockade" | "blocked" | "store">;
 }
@@ -34,7 +34,7 @@ export class Scans {
     this.#tracker = new ScanTracker({
       entries: SCAN_ENTRIES,
       windowMs: parts.windowMs,
-      tools: parts.tools,
+      tools: new Fingerprints(SCAN_ENTRIES),
       isBlocked: (source) => this.#isBlocked(source),
       onEnded: (summaries) => this.#tell(summaries),
     });

@@ -129,7 +129,6 @@ export class Watch {
     this.#scans = new Scans({
       windowMs: config.scanWindowS * 1000,
       log: new ScanLog(this.#eventLog, log),
-      tools: { reset: () => {}, note: () => {}, toolOf: () => "unknown" },
       now: () => this.#resources,
     });
     // In connect mode the service at every port is this program itself.
