@@ -73,13 +73,12 @@ export class ScanTracker {
   #minuteMs = -Infinity;
   #toldInMinute = 0;
   #untold = 0;
-  /** SCAN_WINDOW, from the next packet on. */
-  windowMs: number;
+  #windowMs: number;
 
   constructor(parts: ScanTrackerParts) {
     const { entries, windowMs } = parts;
     this.#parts = parts;
-    this.windowMs = windowMs;
+    this.#windowMs = windowMs;
     this.#slots = new AddressSlots(entries);
     this.#marks = new Marks(entries);
     this.#campaigns = new Campaigns(this.#marks);
@@ -89,6 +88,12 @@ export class ScanTracker {
     this.#lastMs = new Float64Array(entries);
     this.#firstReadMs = new Float64Array(entries);
     this.#lastReadMs = new Float64Array(entries);
+  }
+
+  /** SCAN_WINDOW, from now on. */
+  set windowMs(windowMs: number) {
+    this.#windowMs = windowMs;
+    this.#nextSweepMs = -Infinity;
   }
 
   /** Scans that have not ended. */
@@ -103,7 +108,7 @@ export class ScanTracker {
 
   /** How often {@link expire} has something to do, in milliseconds. */
   get sweepMs(): number {
-    return Math.min(MOST_SWEEP_MS, Math.max(LEAST_SWEEP_MS, this.windowMs / 60));
+    return Math.min(MOST_SWEEP_MS, Math.max(LEAST_SWEEP_MS, this.#windowMs / 60));
   }
 
   /** How many scans have ended so far, told or not. */
@@ -123,7 +128,7 @@ export class ScanTracker {
     const entry = found < 0 ? ~found : found;
     if (found < 0) this.#begin(entry, packet, true);
     else if (
-      readMs - this.#lastReadMs[entry] > this.windowMs ||
+      readMs - this.#lastReadMs[entry] > this.#windowMs ||
       readMs - this.#firstReadMs[entry] > MOST_SCAN_MS
     ) this.#begin(entry, packet, false);
     this.#lastReadMs[entry] = readMs;
@@ -143,7 +148,7 @@ export class ScanTracker {
   expire(nowMs: number): void {
     if (nowMs < this.#nextSweepMs) return;
     this.#nextSweepMs = nowMs + this.sweepMs;
-    this.#sweep(nowMs, nowMs - this.windowMs, nowMs - MOST_SCAN_MS, false);
+    this.#sweep(nowMs, nowMs - this.#windowMs, nowMs - MOST_SCAN_MS, false);
   }
 
   /** Ends all scans; a thousand of them are told, whatever was told before. */

@@ -7,6 +7,7 @@ import {
   type ScanEvent,
   tcpScanType,
 } from "../../src/event/scan_event.ts";
+import { SCAN_KINDS, type ScanSummary } from "../../src/event/scan_summary.ts";
 import { OUTPUT_LINE_CHARACTERS } from "../../src/limits.ts";
 import { JsonLines } from "../../src/log/event_json.ts";
 import { EventLog } from "../../src/log/event_log.ts";
@@ -131,6 +132,50 @@ Deno.test("JsonLines.event() says all of an event, whatever came before, as the 
     }),
     { numRuns: 5000 },
   );
+});
+
+const summary: fc.Arbitrary<ScanSummary> = fc.record({
+  source: fc.oneof(ipv4, ipv6),
+  kind: fc.constantFrom(...SCAN_KINDS.filter((kind) => kind !== "distributed")),
+  tool: fc.oneof(fc.constantFrom("unknown", "nmap SYN"), text),
+  firstMs: fc.nat(2 ** 31),
+  lastMs: fc.integer({ min: 2 ** 31, max: 2 ** 32 }),
+  packets: fc.integer({ min: 1, max: 2 ** 32 }),
+  ports: fc.nat(131_071),
+  targets: fc.integer({ min: 1, max: 4096 }),
+  samplePorts: fc.array(fc.constantFrom("tcp/1", "udp/65535", "icmp"), { maxLength: 16 }),
+  blocked: fc.boolean(),
+});
+
+Deno.test("JsonLines.summary() says all of a scan, as the schema has it", () => {
+  const json = new JsonLines("1.2.3");
+  const sources = fc.option(fc.integer({ min: 1, max: 1_000_000 }), { nil: undefined });
+  fc.assert(fc.property(summary, sources, (one, sources) => {
+    const told: ScanSummary = sources === undefined
+      ? one
+      : { ...one, kind: "distributed", source: `${sources} sources`, sources };
+    const { source, event, portsentry, log, ...rest } = validLine(json.summary(told, "notice"));
+    assert.equal(source?.ip, sources === undefined ? one.source : undefined);
+    assert.equal(log.level, "notice");
+    assert.equal(Date.parse(rest["@timestamp"]), one.lastMs);
+    assert.equal(Date.parse(event.start), one.firstMs);
+    assert.equal(Date.parse(event.end), one.lastMs);
+    assert.equal(event.duration, (one.lastMs - one.firstMs) * 1e6);
+    const { rate, ...scan } = portsentry.scan;
+    assert.ok(
+      Math.abs(rate * (one.lastMs - one.firstMs) / 1000 - one.packets + 1) <= one.packets / 1000,
+    );
+    assert.deepEqual(scan, {
+      kind: told.kind,
+      sources: sources ?? 1,
+      packets: one.packets,
+      ports: one.ports,
+      targets: one.targets,
+      sample_ports: one.samplePorts,
+    });
+    assert.equal(portsentry.tool, one.tool === "unknown" ? null : one.tool);
+    assert.equal(portsentry.blocked, one.blocked);
+  }));
 });
 
 Deno.test("JsonLines.message() says any text on one line that a terminal can show", () => {

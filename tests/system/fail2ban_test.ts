@@ -1,6 +1,8 @@
 /** Debian's own fail2ban-regex, with the filter installed the way its head says. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import type { ScanSummary } from "../../src/event/scan_summary.ts";
+import { formatSummary } from "../../src/log/summary_line.ts";
 import { Network, run, SCANNER, WATCHED } from "./network.ts";
 import { eventLine, Program } from "./program.ts";
 
@@ -207,6 +209,33 @@ Deno.test("fail2ban passes over lines that only quote an event", async () => {
   await using fail2ban = await Fail2ban.create();
   const lines = FOREIGN.map((line, i) => line.replaceAll("203.0.113.5", `203.0.113.${i}`));
   assert.deepEqual(await fail2ban.failures(lines), []);
+});
+
+/** A scan that has ended, of which only the source and the tool are texts that differ. */
+const SUMMARY: ScanSummary = {
+  source: "203.0.113.5",
+  kind: "vertical",
+  tool: "nmap SYN",
+  firstMs: Date.UTC(2026, 10, 22, 18, 21, 14, 160),
+  lastMs: Date.UTC(2026, 10, 22, 18, 21, 15, 160),
+  packets: 1000,
+  ports: 998,
+  targets: 1,
+  samplePorts: ["tcp/22"],
+  blocked: false,
+};
+
+Deno.test("fail2ban passes over the summaries of scans: each event has counted already", async () => {
+  await using fail2ban = await Fail2ban.create();
+  const lines = [HISTORY, SYSLOG, RSYSLOG, JOURNAL].flatMap((prefix) => [
+    prefix + formatSummary(SUMMARY),
+    prefix + formatSummary({ ...SUMMARY, source: "2001:db8::5", blocked: true }),
+    prefix + formatSummary({ ...SUMMARY, source: "37 sources", kind: "distributed" }),
+  ]);
+  assert.deepEqual(await fail2ban.failures(lines), []);
+  // An event among them is still seen.
+  lines.splice(4, 0, HISTORY + VICTIM);
+  assert.deepEqual(await fail2ban.failures(lines), ["203.0.113.5"]);
 });
 
 Deno.test("fail2ban takes the jail, with this filter and for every port and protocol", async () => {

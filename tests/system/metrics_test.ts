@@ -29,7 +29,7 @@ Deno.test("METRICS tells what real scans were, and what came of them", async () 
   await using program = await Program.start({
     config: `TCP_PORTS="1-1024"\nUDP_PORTS="53"\nMETRICS="127.0.0.1:${PORT}"\n` +
       `CONTROL_SOCKET="FOLDER/control.sock"\nSTATE_FILE="FOLDER/state.db"\n` +
-      `BLOCK_UDP="1"\nFIREWALL="nftables"`,
+      `BLOCK_UDP="1"\nFIREWALL="nftables"\nSCAN_WINDOW="1s"`,
     namespace: network.watched,
     ...ALLOWED,
   });
@@ -53,6 +53,9 @@ Deno.test("METRICS tells what real scans were, and what came of them", async () 
   const lag = families.get("portsentry_capture_lag_seconds")!;
   assert.ok(lag.find(({ name }) => name.endsWith("_count"))!.value >= 12);
   assert.ok(lag.find(({ name }) => name.endsWith("_sum"))!.value < 12);
+  await program.until(() => program.stdout.includes("Scan summary: "), "a scan has ended");
+  const scans = (await scrape(network)).get("portsentry_scans_total")!;
+  assert.ok(scans.reduce((sum, { value }) => sum + value, 0) >= 1);
   await program.command("unblock", "--all");
   const after = await scrape(network);
   assert.equal(value(after, "portsentry_blocks"), 0);
