@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Config } from "./config/config.ts";
 import { Verdict } from "./detector/verdict.ts";
 import { type ScanKind, type ScanSummary, UNKNOWN_TOOL } from "./event/scan_summary.ts";
 import { SCAN_BLOCKED_HOSTS, SCAN_ENTRIES } from "./limits.ts";
@@ -12,36 +13,31 @@ import type { Resources } from "./resources.ts";
 import { Fingerprints } from "./scan/fingerprint.ts";
 import { ScanTracker } from "./scan/scan_tracker.ts";
 
-/** What the scans of a run go by, and whom they are told to. */
-export interface ScansParts {
-  /** SCAN_WINDOW */
-  windowMs: number;
-  log: ScanLog;
-  /** What is open: a reload changes it. */
-  now: () => Pick<Resources, "blockade" | "blocked" | "store">;
-}
-
 /** Sums up the probes of sources until it is ended. */
 export class Scans {
-  readonly #parts: ScansParts;
+  readonly #log: ScanLog;
+  readonly #now: () => Resources;
   readonly #tracker: ScanTracker;
   /** Hosts that a command has blocked: without BLOCKED_FILE nobody else remembers them. */
   readonly #blocked = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(parts: ScansParts) {
-    this.#parts = parts;
+  /** @param now what is open: a reload changes it */
+  constructor({ scanWindowS }: Config, log: ScanLog, now: () => Resources) {
+    this.#log = log;
+    this.#now = now;
     this.#tracker = new ScanTracker({
       entries: SCAN_ENTRIES,
-      windowMs: parts.windowMs,
+      windowMs: scanWindowS * 1000,
       tools: new Fingerprints(SCAN_ENTRIES),
       isBlocked: (source) => this.#isBlocked(source),
       onEnded: (summaries) => this.#tell(summaries),
     });
   }
 
-  set windowMs(windowMs: number) {
-    this.#tracker.windowMs = windowMs;
+  /** Goes by another configuration from now on; the scans stay. */
+  reconfigure({ scanWindowS }: Config): void {
+    this.#tracker.windowMs = scanWindowS * 1000;
     this.#expire();
   }
 
@@ -95,13 +91,13 @@ export class Scans {
 
   /** A firewall knows which of its blocks have ended; what commands have done is for good. */
   #isBlocked(source: string): boolean {
-    const { blockade, blocked } = this.#parts.now();
+    const { blockade, blocked } = this.#now();
     return (blockade?.blocks.has(source) ?? false) || (blocked?.has(source) ?? false) ||
       this.#blocked.has(source);
   }
 
   #tell(summaries: readonly ScanSummary[]): void {
-    this.#parts.log.tell(summaries);
-    this.#parts.now().store?.add(summaries);
+    this.#log.tell(summaries);
+    this.#now().store?.add(summaries);
   }
 }

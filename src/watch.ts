@@ -126,11 +126,7 @@ export class Watch {
       },
       log,
     });
-    this.#scans = new Scans({
-      windowMs: config.scanWindowS * 1000,
-      log: new ScanLog(this.#eventLog, log),
-      now: () => this.#resources,
-    });
+    this.#scans = new Scans(config, new ScanLog(this.#eventLog, log), () => this.#resources);
     // In connect mode the service at every port is this program itself.
     this.#services = options.disableServiceCheck || options.mode === "connect"
       ? undefined
@@ -263,7 +259,7 @@ export class Watch {
     blocked?.repair((text) => this.#log.error(text));
     blockade?.reconfigure(config);
     this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });
-    this.#scans.windowMs = config.scanWindowS * 1000;
+    this.#scans.reconfigure(config);
     this.#pipeline.reconfigure({
       detector: new Detector(config, ignore, this.#sources, this.#options),
       names: config.resolveHost ? this.#names : undefined,

@@ -243,3 +243,40 @@ Deno.test("ScanTracker counts what it does not tell, when very much ends at once
   scans.expire(5 * WINDOW_MS);
   assert.equal(ended.length, SCANS_A_MINUTE + 1);
 });
+
+Deno.test("ScanTracker loses no packet in little room, and begins anew after its end", () => {
+  const step = fc.record({
+    from: fc.integer({ min: 1, max: 60 }),
+    to: fc.nat(40),
+    port: fc.integer({ min: 1, max: 40 }),
+    afterMs: fc.oneof(fc.constant(0), fc.nat(WINDOW_MS / 4)),
+    again: fc.nat(12),
+    look: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 80 }), (steps) => {
+      const { scans, ended } = tracker({ entries: 16 });
+      let atMs = 0;
+      let packets = 0;
+      for (const { afterMs, again, look, ...one } of steps) {
+        atMs += afterMs;
+        if (look) scans.expire(atMs);
+        for (let i = 0; i <= again; i++, packets++) {
+          scans.take(probe({ ...one, port: one.port + i, atMs }));
+        }
+        assert.ok(scans.open <= 16);
+      }
+      scans.end();
+      assert.equal(scans.open, 0);
+      assert.equal(ended.reduce((sum, { packets }) => sum + packets, 0), packets);
+      // Nothing of all those sources is left that would make a lone one part of something.
+      for (const { port } of steps) {
+        ended.length = 0;
+        scans.take(probe({ from: 1000, port, atMs }));
+        scans.end();
+        assert.deepEqual(ended.map(({ kind, packets }) => [kind, packets]), [["probe", 1]]);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
