@@ -20,6 +20,12 @@ const SYMBOLS = {
     result: "void",
   },
   open: { parameters: ["buffer", "i32"], result: "i32" }, // const char *path, int flags
+  open_or_make: { // const char *path, int flags, mode_t mode
+    name: "open",
+    parameters: ["buffer", "i32", "u32"],
+    result: "i32",
+  },
+  flock: { parameters: ["i32", "i32"], result: "i32" }, // int fd, int operation
   copy_out: {
     name: "memcpy",
     parameters: ["usize", "buffer", "usize"], // void *dest, const void *src, size_t n

@@ -48,6 +48,7 @@ const DLT_LINUX_SLL = 113;
 const DLT_LINUX_SLL2 = 276;
 const PKTHDR_BYTES = 24n; // struct timeval (two longs), bpf_u_int32 caplen, bpf_u_int32 len
 const BPF_PROGRAM_WORDS = 2; // struct bpf_program: u_int bf_len (padded), struct bpf_insn *bf_insns
+const BPF_REJECT_ALL = Uint8Array.of(0x06, 0, 0, 0, 0, 0, 0, 0); // BPF_RET | BPF_K
 const BPF_INSTRUCTION_BYTES = 8n; // struct bpf_insn
 
 let opened: Libpcap | undefined;
@@ -101,8 +102,9 @@ export class Capture {
 
   readonly #pcap: bigint;
   readonly #snapshotBytes: number;
-  /** Whether the filter in the kernel can be replaced past libpcap. */
-  #replaceable = false;
+  /** Whether the kernel takes the filters past libpcap: from the first that it does not, libpcap has them. */
+  #direct = true;
+  #filtered = false;
   readonly #lib = libpcap();
   readonly #libc = libc();
   readonly #headerAddress = new BigUint64Array(1);
@@ -153,11 +155,9 @@ export class Capture {
   }
 
   /**
-   * Compiles a pcap-filter(7) expression and puts it into the kernel.
-   *
-   * pcap_setfilter() lets no frame through while it changes a filter, and counts none of those that
-   * are lost: a filter that is there already is replaced in one step, past libpcap, where the kernel
-   * takes the program as it is.
+   * Compiles a pcap-filter(7) expression and puts it into the kernel, in one step: no frame is lost
+   * when it takes the place of another. pcap_setfilter() would let none through for a while, and
+   * count none of those that are lost; it is left to what the kernel does not take as it is.
    *
    * @throws {PcapError} when the expression has a fault
    */
@@ -172,13 +172,20 @@ export class Capture {
       const instructions = this.#cooked
         ? compileFilter(expression, DLT_RAW, this.#snapshotBytes)
         : instructionsOf(program);
-      if (this.#replaceable && this.#attach(instructions)) return;
-      this.#check(pcap_setfilter(this.#pcap, program), "pcap_setfilter");
-      // What the kernel does not take libpcap does itself, and then goes on to do.
-      this.#replaceable = this.#attach(instructions);
+      this.#direct &&= this.#clean() && this.#attach(instructions);
+      if (!this.#direct) this.#check(pcap_setfilter(this.#pcap, program), "pcap_setfilter");
     } finally {
       pcap_freecode(program);
     }
+  }
+
+  /** Throws away what came before there was a filter. @returns false when the kernel takes none */
+  #clean(): boolean {
+    if (this.#filtered) return true;
+    if (!this.#attach(BPF_REJECT_ALL)) return false;
+    while (this.#lib.pcap_next_ex(this.#pcap, this.#headerAddress, this.#dataAddress) > 0);
+    this.#filtered = true;
+    return true;
   }
 
   #attach(instructions: Uint8Array<ArrayBuffer>): boolean {

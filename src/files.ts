@@ -4,6 +4,29 @@
  * @module
  */
 
+import { dirname } from "node:path";
+
+const ENOENT = 2; // <asm-generic/errno-base.h>
+
+/**
+ * Opens or makes a file, and the folders on the way to it when they are missing. Folders that are there
+ * are not asked for: this run may have the permission for the file alone.
+ *
+ * @param mode of folders that are made
+ * @throws {Error} of `open`, or of the file system
+ */
+export function inFolder<T>(path: string, open: () => T, mode = 0o755): T {
+  try {
+    return open();
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound ||
+      (error instanceof Error && "errno" in error && error.errno === ENOENT);
+    if (!missing) throw error;
+    Deno.mkdirSync(dirname(path), { recursive: true, mode });
+    return open();
+  }
+}
+
 /**
  * To open a FIFO is to wait until its other end is opened: maybe for ever, and with it the whole
  * program, signals included.

@@ -217,6 +217,9 @@ export const CONTROL_CLIENT_MS = 10_000;
 /** How often the state file forgets what is over, and the wall clock is looked at. */
 export const STATE_TIDY_MS = 60_000;
 
+/** Wait before a state file that could not be opened is tried again. */
+export const STATE_RETRY_MS = 1000;
+
 /** A change of the wall clock that is more than keeping it right: somebody has set it. */
 export const CLOCK_STEP_MS = 2000;
 

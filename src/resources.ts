@@ -5,6 +5,7 @@
  * @module
  */
 import type { Poller } from "../ffi/epoll.ts";
+import { FileLock } from "../ffi/file_lock.ts";
 import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
@@ -12,7 +13,8 @@ import { StartError } from "./config/fault.ts";
 import { reason } from "./config/load.ts";
 import { answer, type ControlSubject } from "./control.ts";
 import { ControlServer } from "./daemon/control_server.ts";
-import { refuseFifo } from "./files.ts";
+import { mayWrite } from "./daemon/permissions.ts";
+import { inFolder, refuseFifo } from "./files.ts";
 import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
 import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
@@ -34,6 +36,8 @@ export interface Resources {
   metrics?: MetricsServer | undefined;
   /** What reports are made of. */
   store?: ScanStore | undefined;
+  /** Held as long as the state file is open. */
+  stateLock?: FileLock | undefined;
 }
 
 /** What opening needs of the run. */
@@ -62,6 +66,7 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.guard = openGuard(config, old.guard, parts);
     opened.control = openControl(config, old.control, parts);
     opened.metrics = openMetrics(config, old.metrics, parts);
+    opened.stateLock = lockState(config, old.stateLock);
     opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
     opened.store = openStore(config, old.store, parts);
     return opened;
@@ -89,6 +94,7 @@ export function closeResources(resources: Resources, stay: Resources): void {
   const keep = stay.blockade ? true : undefined;
   if (resources.blockade !== stay.blockade) resources.blockade?.close(keep);
   if (resources.guard !== stay.guard) resources.guard?.close();
+  if (resources.stateLock !== stay.stateLock) resources.stateLock?.release();
 }
 
 /** A file that is still the one of its name is not opened anew: nothing of it waits or is lost, then. */
@@ -199,6 +205,28 @@ function openMetrics(
 /** The state file of a configuration; undefined when it asks for none. */
 export function stateFileOf({ stateFile, firewall }: Config): string | undefined {
   return stateFile ?? (firewall === undefined ? undefined : DEFAULT_STATE_FILE);
+}
+
+/**
+ * One program has a state file: two would write over each other's blocks and sums, and each would
+ * repair the kernel's table that the other has made. The lock is on a file of its own, since the
+ * database's own locks are lost when any descriptor of it is closed.
+ */
+function lockState(config: Config, old: FileLock | undefined): FileLock | undefined {
+  const path = stateFileOf(config);
+  if (path === undefined || !mayWrite(path)) return undefined;
+  const lockPath = `${path}-lock`;
+  if (old?.path === lockPath) return old;
+  let lock: FileLock | undefined;
+  try {
+    lock = inFolder(path, () => FileLock.take(lockPath), 0o700);
+  } catch {
+    return undefined; // nothing can be kept there, either: whoever opens the state file tells why
+  }
+  if (lock) return lock;
+  const message = "another portsentry that runs keeps its state there: " +
+    "let each have a STATE_FILE of its own";
+  throw new StartError([{ where: path, line: 0, message }]);
 }
 
 /** Reports are a convenience: that they cannot be kept is told, and is no reason not to watch. */

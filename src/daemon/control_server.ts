@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import type { Poller } from "../../ffi/epoll.ts";
 import { effectiveUser, UnixListener, UnixStream } from "../../ffi/unix_stream.ts";
+import { inFolder } from "../files.ts";
 import {
   CONTROL_ANSWER_MS,
   CONTROL_CLIENTS,
@@ -16,6 +16,7 @@ import {
   CONTROL_REQUEST_MS,
   CONTROL_RETRY_MS,
 } from "../limits.ts";
+import { mayWrite } from "./permissions.ts";
 
 /** What a server is made of. */
 export interface ControlOptions {
@@ -48,9 +49,10 @@ export class ControlServer {
   constructor(options: ControlOptions) {
     this.#options = options;
     const { path, poller } = options;
-    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    // Deno does not see what the C library does: what is not granted is refused here.
+    if (!mayWrite(path)) throw new Deno.errors.NotCapable(path);
     removeLeftOver(path);
-    this.#listener = new UnixListener(path);
+    this.#listener = inFolder(path, () => new UnixListener(path));
     poller.add(this.#listener.fd, () => this.#accept());
   }
 

@@ -45,8 +45,8 @@ const FOLDER_MODE = 0o755;
 const ROOT = 0;
 const HEAD_BYTES = 64;
 
-/** SQLite's files beside a database. */
-const COMPANIONS = ["", "-wal", "-shm", "-journal"];
+/** What is beside a state file: SQLite's files, and the lock. */
+const COMPANIONS = ["", "-wal", "-shm", "-journal", "-lock"];
 
 /** Why a user cannot have a file, as the end of a sentence about the path. */
 class NotHandedOver extends Error {}

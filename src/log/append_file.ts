@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { dirname } from "node:path";
-import { refuseFifo } from "../files.ts";
+import { inFolder, refuseFifo } from "../files.ts";
 
 /**
  * Opens a file for appending, and makes it and its parent folders when they are missing.
@@ -15,11 +14,5 @@ import { refuseFifo } from "../files.ts";
 export function openForAppend(path: string, mode: number): Deno.FsFile {
   refuseFifo(path);
   const options = { append: true, create: true, mode };
-  try {
-    return Deno.openSync(path, options);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    Deno.mkdirSync(dirname(path), { recursive: true });
-    return Deno.openSync(path, options);
-  }
+  return inFolder(path, () => Deno.openSync(path, options));
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { STATE_RETRY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { ForeignStateFile, isDamaged, setAside } from "../state/database.ts";
 import { type BlockRecord, StateFile } from "../state/state_file.ts";
@@ -13,6 +14,9 @@ export class StateKeeper {
   readonly #path: string | undefined;
   readonly #log: Logger;
   #state: StateFile;
+  /** Whether all is in memory alone, as the file could not be opened or made, and may be later. */
+  #unopened: boolean;
+  #nextTryMs = -Infinity;
   /** Whether the file lacks something, because the disk did not take it. */
   #behind = false;
   /** The blocks in the file at the start, as far as it could be read. */
@@ -24,10 +28,12 @@ export class StateKeeper {
   constructor(path: string | undefined, log: Logger) {
     this.#log = log;
     this.#path = path;
-    const { state, found } = path === undefined
+    const { state, found, unopened = false } = path === undefined
       ? { state: StateFile.inMemory(), found: [] }
       : openOrSetAside(path, log);
     this.#state = state;
+    this.#unopened = unopened;
+    this.#behind = unopened;
     this.found = found;
   }
 
@@ -70,10 +76,30 @@ export class StateKeeper {
     }
   }
 
+  /** Opens a file that could not be opened before, but does not try all the time. */
+  #isOpen(): boolean {
+    if (!this.#unopened) return true;
+    const nowMs = performance.now();
+    if (this.#path === undefined || nowMs < this.#nextTryMs) return false;
+    this.#nextTryMs = nowMs + STATE_RETRY_MS;
+    let state: StateFile;
+    try {
+      state = StateFile.open(this.#path);
+    } catch {
+      return false; // why not is told
+    }
+    this.#state.close();
+    this.#state = state;
+    this.#unopened = false;
+    // The hosts in force are offenders as well; those of before are not known.
+    state.add([...this.current()]);
+    return true;
+  }
+
   #write(change: (state: StateFile) => void): void {
     try {
       change(this.#state);
-      if (!this.#behind) return;
+      if (!this.#behind || !this.#isOpen()) return;
       this.#state.replace(this.current());
       this.#behind = false;
       this.#log.notice(`${this.#path} can be written again, and has all blocks`);
@@ -92,6 +118,7 @@ export class StateKeeper {
 interface Opened {
   state: StateFile;
   found: readonly BlockRecord[];
+  unopened?: boolean;
 }
 
 function openOrSetAside(path: string, log: Logger): Opened {
@@ -105,7 +132,8 @@ function openOrSetAside(path: string, log: Logger): Opened {
       `Cannot use ${path} as STATE_FILE: ${messageOf(error)}${left}: ` +
         "blocks will be forgotten in a restart",
     );
-    return { state: StateFile.inMemory(), found: readable(path) };
+    const unopened = !(error instanceof ForeignStateFile);
+    return { state: StateFile.inMemory(), found: readable(path), unopened };
   }
 }
 

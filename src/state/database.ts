@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { inFolder } from "../files.ts";
 
 /** The file holds something else than a state of this program, and is left as it is. */
 export class ForeignStateFile extends Error {
@@ -54,8 +54,8 @@ const VERSIONS = [
  * @throws {Error} when it is damaged (see {@link isDamaged}) or cannot be used
  */
 export function openDatabase(path: string): DatabaseSync {
-  Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  if (!exists(path)) Deno.writeFileSync(path, new Uint8Array(), { createNew: true, mode: 0o600 });
+  const make = () => Deno.writeFileSync(path, new Uint8Array(), { createNew: true, mode: 0o600 });
+  if (!exists(path)) inFolder(path, make, 0o700);
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     checkVersion(database);

@@ -58,6 +58,8 @@ for (const [name, method] of WAYS) {
         (turn) => network.onWatched(`ip addr ${["add", "del"][turn % 2]} 192.0.2.77/24 dev eth0`),
       ),
       disturb(100, (turn) => {
+        // Until the program has opened a new one there is none to rename.
+        if (!Deno.readDirSync(program.folder).some(({ name }) => name === "history")) return;
         Deno.renameSync(`${program.folder}/history`, `${program.folder}/history.${turn}`);
         program.child.kill("SIGHUP");
       }),

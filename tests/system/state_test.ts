@@ -2,67 +2,18 @@
  * STATE_FILE in bad weather: clocks that are set, files that are damaged, disks that are full.
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import type { BlockRecord } from "../../src/state/state_file.ts";
-import { Network, SCANNER, WATCHED } from "./network.ts";
-import { Program, type ProgramOptions } from "./program.ts";
-
-const FAKETIME = fileURLToPath(
-  new URL(
-    `../../.tools/debian/libfaketime/usr/lib/${Deno.build.arch}-linux-gnu/faketime/libfaketimeMT.so.1`,
-    import.meta.url,
-  ),
-);
-
-/** A folder that outlives programs, with a configuration whose state is in it. */
-class Shared {
-  readonly folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
-  readonly state = `${this.folder}/state/portsentry.db`;
-
-  constructor(readonly network: Network) {}
-
-  start(config = "", options: ProgramOptions = {}): Promise<Program> {
-    return Program.start({
-      config:
-        `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\nSTATE_FILE="${this.state}"\n` +
-        `CONTROL_SOCKET="FOLDER/control.sock"\n${config}`,
-      namespace: this.network.watched,
-      permissions: [`--allow-read=${this.folder}`, `--allow-write=${this.folder}`],
-      ...options,
-    });
-  }
-
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.folder, { recursive: true });
-  }
-}
-
-async function blocked(program: Program): Promise<BlockRecord[]> {
-  return JSON.parse((await program.command("blocked", "--json")).stdout).blocked;
-}
-
-/** Has the scanning host blocked. */
-async function probe(network: Network, program: Program): Promise<void> {
-  await network.nmap(`-sS -p 23 ${WATCHED.ipv4}`);
-  await program.until(() => program.stdout.includes("blocked: [true]"), "the probe is answered");
-}
+import { Network, SCANNER } from "./network.ts";
+import { blocked, clock, probe, Shared } from "./shared_state.ts";
 
 for (const [what, offset] of [["back by an hour", "-3600"], ["on by a day", "+86400"]]) {
   Deno.test(`STATE_FILE: a clock set ${what} changes no block, also after a restart`, async () => {
     await using network = await Network.create();
     using shared = new Shared(network);
-    const clock = `${shared.folder}/clock`;
-    const env = {
-      LD_PRELOAD: FAKETIME,
-      FAKETIME_TIMESTAMP_FILE: clock,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    };
-    Deno.writeTextFileSync(clock, "+0");
+    const { env, set } = clock(shared.folder);
     {
       await using program = await shared.start('BLOCK_TIME="10m"', { env });
       await probe(network, program);
-      Deno.writeTextFileSync(clock, offset);
+      set(offset);
       assert.equal((await blocked(program)).length, 1);
       await program.stop();
     }

@@ -1,0 +1,66 @@
+/**
+ * STATE_FILE with others about: two programs, and a disk that is full when the program starts.
+ */
+import assert from "node:assert/strict";
+import { Network, SCANNER } from "./network.ts";
+import { blocked, probe, Shared } from "./shared_state.ts";
+
+Deno.test("two programs with one STATE_FILE: the second is refused, and the first goes on", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  await using program = await shared.start();
+  await probe(network, program);
+  {
+    await using second = shared.spawn();
+    assert.equal(await second.ended(), 1);
+    assert.match(
+      second.stderr,
+      /portsentry\.db: another portsentry that runs keeps its state there: let each have a STATE_FILE/,
+    );
+    assert.equal(second.stdout, "");
+  }
+  assert.deepEqual((await blocked(program)).map(({ host }) => host), [SCANNER.ipv4]);
+  assert.equal(program.stderr, "");
+  program.child.kill("SIGKILL");
+  await program.ended();
+  // The lock has ended with the process, whatever ended that.
+  await using third = await shared.start();
+  assert.deepEqual((await blocked(third)).map(({ host }) => host), [SCANNER.ipv4]);
+  assert.equal(third.stderr, "");
+});
+
+const FULL_DISK = 'mount -t tmpfs -o size=256k none "$0"; ' +
+  'dd if=/dev/zero of="$0/filler" bs=4096 2>/dev/null; exec "$@"';
+
+Deno.test("STATE_FILE on a disk that is full at the start is written as soon as there is room", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  const state = `${shared.folder}/state`;
+  Deno.mkdirSync(state);
+  await using program = await shared.start("", {
+    wrapper: ["sh", "-c", FULL_DISK, state],
+  });
+  const full = /Cannot use \S+ as STATE_FILE: .*: blocks will be forgotten in a restart/;
+  assert.match(program.stderr, full);
+  await probe(network, program);
+  assert.equal((await blocked(program)).length, 1);
+  const seen = `/proc/${program.child.pid}/root${state}`;
+  Deno.removeSync(`${seen}/filler`);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await program.command("block", "203.0.113.1");
+  const told = () => program.stdout.includes("can be written again, and has all blocks");
+  await program.until(told, "it is told");
+  const { DatabaseSync } = await import("node:sqlite");
+  for (const name of ["portsentry.db", "portsentry.db-wal"]) {
+    Deno.copyFileSync(`${seen}/${name}`, `${shared.folder}/${name}`);
+  }
+  const copy = new DatabaseSync(`${shared.folder}/portsentry.db`);
+  assert.deepEqual(
+    copy.prepare("SELECT host, count FROM offenders ORDER BY host").all()
+      .map(({ host, count }) => [host, count]),
+    [[SCANNER.ipv4, 1], ["203.0.113.1", 1]],
+  );
+  assert.equal(copy.prepare("SELECT count(*) AS n FROM blocks").get()!.n, 2);
+  copy.close();
+  assert.equal(await program.stop(), 0);
+});
