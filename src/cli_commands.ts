@@ -5,7 +5,7 @@
  */
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./config/duration.ts";
-import { parseNetwork } from "./config/network.ts";
+import { type Network, parseNetwork } from "./config/network.ts";
 
 /** What a command asks for, and how its answer is printed. */
 export interface CommandRequest {
@@ -18,10 +18,20 @@ export interface CommandRequest {
 
 /** A command with its arguments. */
 export type CommandAction =
-  | { name: "status" | "blocked" | "reload" | "check" }
+  | { name: "status" | "blocked" | "reload" }
+  | { name: "check" }
   | { name: "block"; host: string; seconds?: number; why?: string }
   /** `networks` are CIDRs; "all" lifts every block. */
-  | { name: "unblock"; networks: string[] | "all" };
+  | { name: "unblock"; networks: string[] | "all" }
+  | {
+    name: "replay";
+    /** A capture file, or `-` for standard input. */
+    file: string;
+    /** Destinations whose packets count; all, if there are none. */
+    to: Network[];
+    disableLocalCheck: boolean;
+    verbose: boolean;
+  };
 
 /**
  * Adds the commands to the program's own.
@@ -33,12 +43,12 @@ export function addCommands(
   defaultConfigFile: string,
   choose: (request: CommandRequest) => void,
 ): void {
-  const add = (usage: string, description: string) => {
+  const add = (usage: string, description: string, json = "print the answer as JSON") => {
     const command = program.command(usage).description(description)
       .addOption(
         new Option("-c, --configfile <path>", "the configuration file").default(defaultConfigFile),
       )
-      .option("--json", "print the answer as JSON")
+      .option("--json", json)
       .helpOption("-h, --help", "print this help");
     return command;
   };
@@ -80,6 +90,31 @@ export function addCommands(
     .action((_options, command) => chosen({ name: "reload" }, command));
   add("check", "check the configuration, and say what would be watched and done")
     .action((_options, command) => chosen({ name: "check" }, command));
+  const what = "the events and scans in a capture file; nothing is done about them";
+  add("replay", what, "print one JSON object a line")
+    .argument("<file>", "pcap or pcapng, plain or gzip'd; - for standard input")
+    .addOption(
+      new Option("--to <network>", "only packets to this address or CIDR, may be repeated")
+        .argParser(destinations).default([], "every destination"),
+    )
+    .option("-L, --disable-local-check", "act on packets from an address to itself, too")
+    .option("-v, --verbose", "say more")
+    .action((file: string, { to }, command: Command) => {
+      const { disableLocalCheck, verbose } = command.optsWithGlobals();
+      chosen({
+        name: "replay",
+        file,
+        to,
+        disableLocalCheck: disableLocalCheck === true,
+        verbose: verbose === true,
+      }, command);
+    });
+}
+
+function destinations(text: string, before: Network[]): Network[] {
+  const network = parseNetwork(text);
+  if (!network) throw new InvalidArgumentError("Write an IPv4 or IPv6 address or CIDR.");
+  return [...before, network];
 }
 
 function host(text: string): string {

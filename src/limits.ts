@@ -54,6 +54,27 @@ export const SERVICE_CACHE_ENTRIES = 4096;
 /** What emptying the rings may take at the end of the program, in a flood that does not end. */
 export const LAST_DRAIN_MS = 200;
 
+/** How much of a capture file is in memory at once; {@link MOST_BLOCK_BYTES} at least. */
+export const SAVEFILE_WINDOW_BYTES = 1024 * 1024;
+
+/** Longest frame of a capture file; what tcpdump itself keeps of one at most. */
+export const MOST_FRAME_BYTES = 262_144;
+
+/** Longest block of a pcapng file that is read, its comments included. */
+export const MOST_BLOCK_BYTES = 512 * 1024;
+
+/** Interfaces of one section of such a file. */
+export const MOST_SAVEFILE_INTERFACES = 4096;
+
+/** The latest time of a packet: the last day that has a year of four digits. */
+export const MOST_TIME_MS = Date.UTC(9999, 11, 31);
+
+/** Pieces of a compressed capture file; what one unpacks to, 8 MiB at most, is in memory at once. */
+export const GZIP_PIECE_BYTES = 8 * 1024;
+
+/** What it unpacks to comes in pieces of this size at most. */
+export const UNPACKED_PIECE_BYTES = 256 * 1024;
+
 /** Longest duration that a key or an option may name: ten years, "3650d". */
 export const MOST_DURATION_S = 3650 * 86_400;
 

@@ -95,6 +95,8 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   [["--\x1b[31m"], /^portsentry: unknown option '--\\x1b\[31m'$/],
   [["start"], /there is no command "start": see portsentry --help/],
   [["status", "start"], /too many arguments.*start/],
+  [["replay"], /missing required argument 'file'/],
+  [["replay", "--to", "192.0.2.300", "x"], /'192.0.2.300' is invalid. Write an IPv4 or IPv6 addr/],
 ];
 
 for (const [args, fault] of FAULTS) {
@@ -106,6 +108,36 @@ for (const [args, fault] of FAULTS) {
     });
   });
 }
+
+Deno.test("parseArguments() reads what is to be replayed, and how", () => {
+  const replay = (...args: string[]) => {
+    const invocation = parseArguments(args, "1.2.3");
+    assert.ok("command" in invocation);
+    return invocation.command;
+  };
+  const plain = { name: "replay", to: [], disableLocalCheck: false, verbose: false };
+  assert.deepEqual(replay("replay", "-"), {
+    configFile: "/etc/portsentry/portsentry.conf",
+    json: false,
+    action: { ...plain, file: "-" },
+  });
+  const args = ["-vLc", "my.conf", "--json", "--to", "192.0.2.1", "--to=2001:db8::/32", "x.pcap"];
+  const to = [
+    { address: Uint8Array.of(192, 0, 2, 1), prefix: 32 },
+    { address: Uint8Array.of(0x20, 1, 0x0d, 0xb8, ...Array(12).fill(0)), prefix: 32 },
+  ];
+  assert.deepEqual(replay("replay", ...args), {
+    configFile: "my.conf",
+    json: true,
+    action: { name: "replay", file: "x.pcap", to, disableLocalCheck: true, verbose: true },
+  });
+  // Options that the program has as well may stand before the command.
+  assert.deepEqual(replay("-v", "-c", "my.conf", "replay", "x.pcap"), {
+    configFile: "my.conf",
+    json: false,
+    action: { ...plain, file: "x.pcap", verbose: true },
+  });
+});
 
 Deno.test("parseArguments() prints the version and help", () => {
   assert.deepEqual(parseArguments(["-V"], "1.2.3"), { print: "Portsentry 1.2.3\n" });

@@ -29,6 +29,9 @@ const commands = (command: Command) =>
 /** A description in single quotes of a shell. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 const summary = (command: Command) => command.summary() || command.description();
+/** The placeholder of an argument says what it takes, too. */
+const takesFiles = (command: Command) =>
+  command.registeredArguments.some((argument) => argument.name() === "file");
 const functionName = (command: Command) => `_${command.name().replaceAll(/\W/g, "_")}`;
 
 /** For bash, without need of the bash-completion package. */
@@ -49,12 +52,12 @@ export function bash(root: Command): string {
     const inner = command === root ? commands(root).map((one) => one.name()) : [];
     return `    ${command === root ? '""' : command.name()}) words=${
       quoted([...inner, ...flags].join(" "))
-    } ;;`;
+    }${takesFiles(command) ? " files=yes" : ""} ;;`;
   });
   const inner = commands(root).map((command) => command.name());
   return `# bash completion for ${root.name()}(8)
 ${functionName(root)}() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} command= word words=
+  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} command= word words= files=
   # bash makes three words of --option=value.
   if [[ $current == = ]]; then
     current=
@@ -78,6 +81,9 @@ ${cases.join("\n")}
 ${words.join("\n")}
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  [[ -n $files ]] || return 0
+  compopt -o filenames 2>/dev/null
+  mapfile -t -O \${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$current")
 }
 complete -F ${functionName(root)} ${root.name()}
 `;
@@ -167,6 +173,7 @@ export function fish(root: Command): string {
         `complete -c ${root.name()}${within}${flags}${takes} -d ${quoted(option.description)}`,
       );
     }
+    if (takesFiles(command)) lines.push(`complete -c ${root.name()}${within} -F`);
     if (command !== root) {
       const first = quoted(`not __fish_seen_subcommand_from ${inner.join(" ")}`);
       lines.push(

@@ -33,21 +33,28 @@ with_permissions() {
 allow_named() { # ARGUMENT…
   config=/etc/portsentry/portsentry.conf
   option=
+  operand=
   for word; do
     case $option in
       "") ;;
       c) config=$word ;;
       p) allow_writing "$word" ;;
     esac
-    if [ -n "$option" ]; then option=; continue; fi
+    case $option in
+      "") ;;
+      operands) allow_operand "$word"; continue ;;
+      *) option=; continue ;;
+    esac
     case $word in
-      --) break ;;
+      --) option=operands ;;
       --configfile) option=c ;;
       --configfile=*) config=${word#*=} ;;
       --pidfile) option=p ;;
       --pidfile=*) allow_writing "${word#*=}" ;;
-      --method | --interface | --logoutput) option=other ;;
+      --method | --interface | --logoutput | --log-format | --to) option=other ;;
       -[!-]*) joined_options "${word#-}" ;;
+      --*) ;;
+      *) allow_operand "$word" ;;
     esac
   done
   # A FIFO would hold up this shell for ever; the program refuses it.
@@ -77,6 +84,15 @@ allow_named() { # ARGUMENT…
       METRICS*) network=${line#*\"} network=${network%\"*} ;;
     esac
   done <"$config"
+}
+
+# The first word that is no option is a command; what stands behind `replay` is the file to read.
+allow_operand() { # WORD
+  case $operand:$1 in
+    :*) operand=$1 ;;
+    replay:-) ;;
+    replay:*) allow_reading "$1" ;;
+  esac
 }
 
 # Options in one word, such as -dvc/my.conf: the first that takes a value ends them.

@@ -56,50 +56,63 @@ export function decode(
   linkType: number,
   packet: Packet,
 ): boolean {
+  return decodeBetween(frame, 0, length, linkType, packet);
+}
+
+/** Decodes a frame that stands among others, between `start` and `end`; see {@link decode}. */
+export function decodeBetween(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  linkType: number,
+  packet: Packet,
+): boolean {
   switch (linkType) {
     case LinkType.Ethernet:
-      return decodeTyped(frame, ETHERNET.TYPE, ETHERNET.LENGTH, length, packet);
+      return decodeTyped(bytes, start, ETHERNET.TYPE, ETHERNET.LENGTH, end, packet);
     case LinkType.LinuxCooked:
-      return decodeTyped(frame, COOKED.PROTOCOL, COOKED.LENGTH, length, packet);
+      return decodeTyped(bytes, start, COOKED.PROTOCOL, COOKED.LENGTH, end, packet);
     case LinkType.LinuxCooked2:
-      return decodeTyped(frame, COOKED2.PROTOCOL, COOKED2.LENGTH, length, packet);
+      return decodeTyped(bytes, start, COOKED2.PROTOCOL, COOKED2.LENGTH, end, packet);
     case LinkType.Null:
     case LinkType.Loop:
       // The family's number differs from system to system; the IP header's own version does not.
-      return decodeUntyped(frame, NULL_BYTES, length, packet);
+      return decodeUntyped(bytes, start + NULL_BYTES, end, packet);
     case LinkType.RawBsd:
     case LinkType.RawOpenBsd:
     case LinkType.Raw:
-      return decodeIp(frame, 0, length, packet);
+      return decodeIp(bytes, start, end, packet);
     case LinkType.Ipv4:
-      return decodeIpv4(frame, 0, length, packet);
+      return decodeIpv4(bytes, start, end, packet);
     case LinkType.Ipv6:
-      return decodeIpv6(frame, 0, length, packet);
+      return decodeIpv6(bytes, start, end, packet);
     default:
       packet.reject = Reject.UnknownLinkType;
       return false;
   }
 }
 
-function decodeUntyped(frame: Uint8Array, start: number, end: number, packet: Packet): boolean {
-  if (end >= start) return decodeIp(frame, start, end, packet);
+function decodeUntyped(bytes: Uint8Array, start: number, end: number, packet: Packet): boolean {
+  if (end >= start) return decodeIp(bytes, start, end, packet);
   packet.reject = Reject.ShortLinkHeader;
   return false;
 }
 
-/** Decodes what an EtherType at `typeOffset` announces, behind any number of VLAN tags at `start`. */
+/** Decodes what an EtherType announces, behind any number of VLAN tags after the link's header. */
 function decodeTyped(
-  frame: Uint8Array,
+  bytes: Uint8Array,
+  linkStart: number,
   typeOffset: number,
-  start: number,
+  headerLength: number,
   end: number,
   packet: Packet,
 ): boolean {
+  let start = linkStart + headerLength;
   if (end < start) {
     packet.reject = Reject.ShortLinkHeader;
     return false;
   }
-  let type = uint16(frame, typeOffset);
+  let type = uint16(bytes, linkStart + typeOffset);
   while (
     type === EtherType.Vlan || type === EtherType.ServiceVlan || type === EtherType.OldServiceVlan
   ) {
@@ -107,11 +120,11 @@ function decodeTyped(
       packet.reject = Reject.ShortLinkHeader;
       return false;
     }
-    type = uint16(frame, start + 2);
+    type = uint16(bytes, start + 2);
     start += VLAN_TAG_BYTES;
   }
-  if (type === EtherType.Ipv4) return decodeIpv4(frame, start, end, packet);
-  if (type === EtherType.Ipv6) return decodeIpv6(frame, start, end, packet);
+  if (type === EtherType.Ipv4) return decodeIpv4(bytes, start, end, packet);
+  if (type === EtherType.Ipv6) return decodeIpv6(bytes, start, end, packet);
   packet.reject = Reject.NotIp;
   return false;
 }

@@ -10,6 +10,7 @@ import { CONFIG_TARGETS } from "./targets/config.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { FRAME_TARGETS } from "./targets/frames.ts";
 import { KERNEL_TARGETS } from "./targets/kernel.ts";
+import { SAVEFILE_TARGETS } from "./targets/savefile.ts";
 
 export const TARGETS: readonly Target[] = [
   ...FRAME_TARGETS,
@@ -17,4 +18,5 @@ export const TARGETS: readonly Target[] = [
   ...FILE_TARGETS,
   ...TEXT_TARGETS,
   ...KERNEL_TARGETS,
+  ...SAVEFILE_TARGETS,
 ];

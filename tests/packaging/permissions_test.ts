@@ -87,6 +87,20 @@ const ARGUMENTS: string[][] = [
   ["-mraw", "-c", "my.conf"],
   ["-m", "raw", "-lsyslog", "-ilo", "-c", "my.conf"],
   ["--method=raw", "--interface", "-p", "-c", "my.conf"],
+  ["--log-format", "json", "-c", "my.conf"],
+];
+
+/** Arguments, and the capture file that the program reads with them. */
+const REPLAYS: [args: string[], file: string | undefined][] = [
+  [["replay", "a b.pcap"], "a b.pcap"],
+  [["replay", "-vL", "/srv/x.pcap", "-c", "none.conf"], "/srv/x.pcap"],
+  [["-v", "replay", "--to", "192.0.2.1", "--json", "x.pcap"], "x.pcap"],
+  [["--log-format", "json", "replay", "--to=192.0.2.1", "x.pcap"], "x.pcap"],
+  [["replay", "--", "-x.pcap"], "-x.pcap"],
+  [["replay", "-"], undefined],
+  [["replay", "x,/etc"], undefined],
+  [["block", "replay"], undefined],
+  [["unblock", "192.0.2.1", "192.0.2.2"], undefined],
 ];
 
 for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
@@ -103,6 +117,10 @@ for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
         [[configFile, ...written], written],
         args.join(" "),
       );
+    }
+    for (const [args, file] of REPLAYS) {
+      const expected = file === undefined ? [] : [file];
+      assert.deepEqual(added(args, { folder, shell }), [expected, []], args.join(" "));
     }
     for (const args of [["--", "-c", "my.conf"], ["-c"], ["-cnone.conf"], ["-c", "."]]) {
       assert.deepEqual(added(args, { folder, shell }), [[], []], args.join(" "));
