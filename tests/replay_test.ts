@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { BlockMode, type Config, defaultConfig } from "../src/config/config.ts";
+import { IgnoreList } from "../src/config/ignore_list.ts";
+import { parseNetwork } from "../src/config/network.ts";
+import { PortSet } from "../src/config/ports.ts";
+import { LineBatch } from "../src/log/line_batch.ts";
+import { formatLocalTime } from "../src/log/local_time.ts";
+import { LinkType } from "../src/packet/decode.ts";
+import { Replay, type ReplayParts } from "../src/replay.ts";
+import { Savefile } from "../src/sentry/savefile.ts";
+import { ipv4, ipv6, tcp } from "./frames.ts";
+import { pcap, type Timed } from "./savefiles.ts";
+import { eventLine } from "./system/program.ts";
+
+const PORTS = new PortSet([{ first: 1, last: 100 }]);
+const SOURCE = "192.0.2.9";
+
+/** The lines for frames of raw IP. */
+async function lines(
+  frames: Timed[],
+  { config, ignore = [], to, verbose = false }: {
+    config?: Partial<Config>;
+    ignore?: string[];
+    to?: string[];
+    verbose?: boolean;
+  } = {},
+): Promise<{ lines: string[]; replay: Replay }> {
+  let text = "";
+  const list = (networks: string[]) => new IgnoreList(networks.map((one) => parseNetwork(one)!));
+  const output = new LineBatch({
+    write(bytes) {
+      text += new TextDecoder().decode(bytes);
+      return Promise.resolve(bytes.length);
+    },
+  });
+  const parts: ReplayParts = {
+    config: { ...defaultConfig("c"), ignoreFile: "i", tcpPorts: PORTS, ...config },
+    ignore: list(ignore),
+    to: to && list(to),
+    disableLocalCheck: false,
+    verbose,
+    json: undefined,
+    output,
+  };
+  const replay = new Replay(parts);
+  const file = new Savefile();
+  const bytes = pcap(frames, { linkType: LinkType.Raw });
+  file.window.room().set(bytes);
+  file.window.filled(bytes.length);
+  while (file.next()) replay.take(file);
+  replay.end();
+  await output.write();
+  return { lines: text.split("\n").slice(0, -1), replay };
+}
+
+const probe = (seconds = 0, port = 23): Timed => ({ bytes: ipv4(tcp({ port })), seconds });
+const flagsOf = (line: string) => /triggered: \[(\w+)\]/.exec(line)?.[1];
+
+Deno.test("Replay tells probes of watched ports, each behind its own local time", async () => {
+  const frames = [probe(5), probe(6, 443), { bytes: ipv4(tcp({ flags: 0x12 })) }];
+  const expected = `${formatLocalTime(5000)} ${eventLine({ source: SOURCE, port: 23 })}`;
+  assert.deepEqual((await lines(frames)).lines, [expected]);
+});
+
+Deno.test("Replay counts SCAN_TRIGGER_WINDOW by the packets' own times", async () => {
+  const config = { scanTrigger: 2, scanTriggerWindowS: 60 };
+  const told = (await lines([0, 61, 100, 150, 211].map((at) => probe(at)), { config })).lines;
+  assert.deepEqual(told.map(flagsOf), ["false", "false", "true", "true", "false"]);
+});
+
+Deno.test("Replay tells what goes to the destinations it is given, and to all without any", async () => {
+  const frames = [probe(), { bytes: ipv6(tcp()) }, {
+    bytes: ipv4(tcp(), { destination: [192, 0, 2, 2] }),
+  }];
+  for (
+    const [to, count] of [
+      [undefined, 3],
+      [["192.0.2.1"], 1],
+      [["192.0.2.0/30"], 2],
+      [["192.0.2.2", "2001:db8::/32"], 2],
+      [["203.0.113.1"], 0],
+    ] as const
+  ) {
+    const told = (await lines(frames, to ? { to: [...to] } : {})).lines;
+    assert.equal(told.length, count, String(to));
+  }
+});
+
+Deno.test("Replay blocks nobody, whatever the configuration would", async () => {
+  const config = { blockTcp: BlockMode.Block, killRoute: "false $TARGET$" };
+  const flags = ["false", "true", "false", "false"];
+  const line = eventLine({ source: SOURCE, port: 23, flags });
+  for (const told of (await lines([probe(), probe()], { config })).lines) {
+    assert.ok(told.endsWith(` ${line}`), told);
+  }
+});
+
+Deno.test("Replay says more with -v: who was ignored, and sums", async () => {
+  const frames = [probe(), { bytes: ipv4(tcp(), { protocol: 47 }) }];
+  const { lines: told } = await lines(frames, { ignore: [SOURCE], verbose: true });
+  const flags = ["true", "unset", "unset", "unset"];
+  assert.deepEqual(told.map((line) => line.slice(line.indexOf(" ") + 1)), [
+    `Host: ${SOURCE} found in ignore file i aborting actions`,
+    eventLine({ source: SOURCE, port: 23, flags }),
+    "2 packets, 1 events, 1 neither TCP nor UDP",
+  ]);
+});
