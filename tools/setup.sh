@@ -24,6 +24,7 @@ missing() {
     rpmbuild) command -v rpmbuild >/dev/null || echo rpm ;;
     dpkg-deb) command -v dpkg-deb >/dev/null || echo dpkg ;;
     nc) command -v nc >/dev/null || echo netcat-openbsd ;;
+    editcap) command -v editcap >/dev/null || echo wireshark-common ;;
     npm) command -v npm >/dev/null || echo npm ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
     portsentry-1 | rsyslogd | libfaketime | systemd-analyze | promtool) ;;
