@@ -76,9 +76,12 @@ export async function countLines(path: string): Promise<number> {
   return lines;
 }
 
-/** Writes a pcap file (pcap-savefile(5)) of SYNs to a port, each from another source. */
-export function writeFlood(path: string, packets: number, port = 23): void {
-  const frame = ethernet(ipv4(tcp({ port })));
+/** Writes a pcap file (pcap-savefile(5)) of SYNs, or other frames, each from another source. */
+export function writeFlood(
+  path: string,
+  packets: number,
+  frame = ethernet(ipv4(tcp({ port: 23 }))),
+): void {
   const bytes = new Uint8Array(24 + packets * (16 + frame.length));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, 0xa1b2c3d4, true);

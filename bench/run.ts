@@ -5,6 +5,7 @@
  */
 import { CONTENDERS } from "./contenders.ts";
 import { MEASURES } from "./measures.ts";
+import { replayRows } from "./replay.ts";
 
 const cpu = /model name\s*: (.*)/.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1] ?? "unknown";
 const memory = Math.round(Deno.systemMemoryInfo().total / 2 ** 30);
@@ -21,3 +22,5 @@ for (const [names, run] of MEASURES) {
   }
 }
 console.table(rows);
+console.error("measuring: replay");
+console.table(await replayRows());
