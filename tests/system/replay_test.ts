@@ -323,6 +323,18 @@ if (BUILT === undefined) {
     assert.equal(stdout, `${Array(8).fill("prompt").join(" ")}\n`);
   });
 
+  Deno.test("the command of docs/locked-down.md replays, and asks for nothing more", async () => {
+    using capture = new Capture(scan(1));
+    const root = new URL("../../", import.meta.url);
+    const document = Deno.readTextFileSync(new URL("docs/locked-down.md", root));
+    const [, command] = /`deno (run [^`]* replay [^`]*)`/.exec(document)!;
+    const args = command.replaceAll("my.conf", capture.conf).replaceAll("my.pcap", capture.file)
+      .replace("mod.ts", fileURLToPath(new URL("mod.ts", root)));
+    const { stdout, stderr } = await run([Deno.execPath(), ...words(args)]);
+    assert.deepEqual(withoutTimes(stdout), [eventLine({ source: SCANNER.ipv4, port: 1 })]);
+    assert.equal(stderr, "");
+  });
+
   Deno.test("tools/portsentry may read the file that replay names", async () => {
     using capture = new Capture(scan(1));
     const launcher = fileURLToPath(new URL("../../tools/portsentry", import.meta.url));
