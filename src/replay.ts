@@ -12,9 +12,9 @@ import { Verdict } from "./detector/verdict.ts";
 import { type EventFlags, type ScanEvent, scanEvent } from "./event/scan_event.ts";
 import { SOURCE_TABLE_ENTRIES } from "./limits.ts";
 import type { JsonLines } from "./log/event_json.ts";
-import { formatEvent } from "./log/event_line.ts";
+import { writeEvent } from "./log/event_line.ts";
 import type { LineBatch } from "./log/line_batch.ts";
-import { formatLocalTime } from "./log/local_time.ts";
+import { formatLocalTime, writeLocalTime } from "./log/local_time.ts";
 import { decodeBetween } from "./packet/decode.ts";
 import { Packet, Reject, REJECT_NAMES } from "./packet/packet.ts";
 import type { Savefile } from "./sentry/savefile.ts";
@@ -35,6 +35,8 @@ export interface ReplayParts {
   /** Takes the lines. */
   output: LineBatch;
 }
+
+const BLANK = 0x20;
 
 /** What would be answered in a watch: here nobody is ever blocked. */
 const NOT_BLOCKED: EventFlags = {
@@ -104,10 +106,12 @@ export class Replay {
         `Host: ${event.source} found in ignore file ${config.ignoreFile} aborting actions`,
       );
     }
-    if (json) output.add((into) => json.writeEvent(event, event.source, flags, into));
-    else {
-      output.line(`${formatLocalTime(event.timeMs)} ${formatEvent(event, event.source, flags)}`);
-    }
+    output.add((into, start) => {
+      if (json) return start + json.writeEvent(event, event.source, flags, into.subarray(start));
+      const end = writeLocalTime(event.timeMs, into, start);
+      into[end] = BLANK;
+      return writeEvent(event, flags, into, end + 1);
+    });
   }
 
   /** What is said besides the events, at the time of the last packet. */

