@@ -10,13 +10,18 @@ import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
 import { Verdict } from "./detector/verdict.ts";
 import { type EventFlags, type ScanEvent, scanEvent } from "./event/scan_event.ts";
-import { SOURCE_TABLE_ENTRIES } from "./limits.ts";
+import { type ScanSummary, UNKNOWN_TOOL } from "./event/scan_summary.ts";
+import { SCAN_ENTRIES, SOURCE_TABLE_ENTRIES } from "./limits.ts";
 import type { JsonLines } from "./log/event_json.ts";
 import { writeEvent } from "./log/event_line.ts";
 import type { LineBatch } from "./log/line_batch.ts";
 import { formatLocalTime, writeLocalTime } from "./log/local_time.ts";
+import type { Level } from "./log/log_output.ts";
+import { formatSummary } from "./log/summary_line.ts";
 import { decodeBetween } from "./packet/decode.ts";
 import { Packet, Reject, REJECT_NAMES } from "./packet/packet.ts";
+import { Fingerprints } from "./scan/fingerprint.ts";
+import { ScanTracker } from "./scan/scan_tracker.ts";
 import type { Savefile } from "./sentry/savefile.ts";
 import { escapeControls } from "./text.ts";
 
@@ -50,6 +55,7 @@ const NOT_BLOCKED: EventFlags = {
 export class Replay {
   readonly #parts: ReplayParts;
   readonly #detector: Detector;
+  readonly #scans: ScanTracker;
   readonly #packet = new Packet();
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #frames = 0;
@@ -65,6 +71,18 @@ export class Replay {
       new SourceTable(SOURCE_TABLE_ENTRIES),
       parts,
     );
+    this.#scans = new ScanTracker({
+      entries: SCAN_ENTRIES,
+      windowMs: parts.config.scanWindowS * 1000,
+      tools: new Fingerprints(SCAN_ENTRIES),
+      isBlocked: () => false,
+      onEnded: (summaries) => this.#tellScans(summaries),
+    });
+  }
+
+  /** Scans that ended and were not told, as there were too many in a minute. */
+  get untold(): number {
+    return this.#scans.untold;
   }
 
   /** Frames whose link type is not known. */
@@ -83,15 +101,21 @@ export class Replay {
     }
     packet.timeMs = frame.timeMs;
     packet.readMs = frame.timeMs;
+    this.#scans.expire(frame.timeMs);
     if (!this.#detector.isProbe(packet)) return;
     const { to } = this.#parts;
     if (to && !to.hasHost(packet.version, packet.destination)) return;
     this.#events++;
-    this.#tell(scanEvent(packet, this.#detector.judge(packet), "stealth"));
+    const verdict = this.#detector.judge(packet);
+    // Who is never acted on does not scan either, as in a watch.
+    const scans = verdict !== Verdict.Ignored && verdict !== Verdict.SameHost;
+    const tool = scans ? this.#scans.take(packet) : UNKNOWN_TOOL;
+    this.#tell(scanEvent(packet, verdict, "stealth", tool));
   }
 
   /** Tells what can only be told at the end. */
   end(): void {
+    this.#scans.end();
     if (!this.#parts.verbose) return;
     const rejects = REJECT_NAMES.map((name, i) => [name, this.#rejects[i]] as const)
       .filter(([, count]) => count > 0).map(([name, count]) => `, ${count} ${name}`).join("");
@@ -112,6 +136,16 @@ export class Replay {
       into[end] = BLANK;
       return writeEvent(event, flags, into, end + 1);
     });
+  }
+
+  #tellScans(summaries: readonly ScanSummary[]): void {
+    const { json, output, verbose } = this.#parts;
+    for (const summary of summaries) {
+      const level: Level = summary.kind === "probe" ? "verbose" : "notice";
+      if (level === "verbose" && !verbose) continue;
+      if (json) output.line(json.summary(summary, level));
+      else this.#message(formatSummary(summary));
+    }
   }
 
   /** What is said besides the events, at the time of the last packet. */

@@ -67,7 +67,8 @@ export async function replayFile(request: ReplayRequest): Promise<CommandResult>
     if (error instanceof Deno.errors.BrokenPipe) return { text: "", status: 0 };
     faults.push(textOf(error, where));
   }
-  const { unknownFrames, unknownLinkType } = replay;
+  const { unknownFrames, unknownLinkType, untold } = replay;
+  if (untold > 0) console.error(`${where}: ${untold} scans were not told, too many ended at once`);
   if (unknownFrames > 0) {
     faults.push(
       `${unknownFrames} packets were passed over, whose link type is not known: ${unknownLinkType}`,

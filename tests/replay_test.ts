@@ -65,7 +65,8 @@ Deno.test("Replay tells probes of watched ports, each behind its own local time"
 Deno.test("Replay counts SCAN_TRIGGER_WINDOW by the packets' own times", async () => {
   const config = { scanTrigger: 2, scanTriggerWindowS: 60 };
   const told = (await lines([0, 61, 100, 150, 211].map((at) => probe(at)), { config })).lines;
-  assert.deepEqual(told.map(flagsOf), ["false", "false", "true", "true", "false"]);
+  const events = told.filter((line) => line.includes("Scan from:"));
+  assert.deepEqual(events.map(flagsOf), ["false", "false", "true", "true", "false"]);
 });
 
 Deno.test("Replay tells what goes to the destinations it is given, and to all without any", async () => {
@@ -92,6 +93,22 @@ Deno.test("Replay blocks nobody, whatever the configuration would", async () => 
   const line = eventLine({ source: SOURCE, port: 23, flags });
   for (const told of (await lines([probe(), probe()], { config })).lines) {
     assert.ok(told.endsWith(` ${line}`), told);
+  }
+});
+
+Deno.test("Replay tells a scan when it ends by the packets' own times, or with the file", async () => {
+  const scan = (at: number) => [1, 2, 3].map((port) => probe(at + port, port));
+  const frames = [...scan(0), { bytes: ipv4(tcp({ port: 443 })), seconds: 100 }, ...scan(200)];
+  const { lines: told } = await lines(frames, { config: { scanWindowS: 60 } });
+  const kinds = told.map((line) => /Scan (from|summary)/.exec(line)?.[1]);
+  const events = ["from", "from", "from"];
+  assert.deepEqual(kinds, [...events, "summary", ...events, "summary"]);
+  for (const [index, toldAt, first] of [[3, 100, 1], [7, 203, 201]]) {
+    const [time, ...rest] = told[index].split(" ");
+    assert.equal(time, formatLocalTime(toldAt * 1000));
+    const text = rest.join(" ");
+    assert.ok(text.includes("kind: [vertical] tool: [unknown] packets: [3] ports: [3]"), text);
+    assert.ok(text.includes(`first: [${formatLocalTime(first * 1000)}]`), text);
   }
 });
 
