@@ -1,6 +1,7 @@
 /**
- * Decodes, judges, fingerprints and sums up as many million frames as the first argument says; the second, `garbage`, makes
- * it allocate one small object a frame, to show that this would be seen.
+ * Decodes, judges, fingerprints and sums up as many million frames as the first argument says, and
+ * reads as many from capture files; the second, `garbage`, makes it allocate one small object a frame,
+ * to show that this would be seen.
  *
  * @module
  */
@@ -9,11 +10,13 @@ import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
 import { PortSet } from "../../src/config/ports.ts";
 import { Detector } from "../../src/detector/detector.ts";
 import { SourceTable } from "../../src/detector/source_table.ts";
-import { decode } from "../../src/packet/decode.ts";
+import { decode, decodeBetween } from "../../src/packet/decode.ts";
 import { Packet } from "../../src/packet/packet.ts";
 import { Fingerprints } from "../../src/scan/fingerprint.ts";
 import { ScanTracker } from "../../src/scan/scan_tracker.ts";
-import { corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
+import { Savefile } from "../../src/sentry/savefile.ts";
+import { bytes, corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
+import { Blocks, pcap } from "../savefiles.ts";
 
 const PACKETS = 1_000_000;
 
@@ -86,10 +89,45 @@ function work(packets: number): void {
   }
 }
 
+/** The same frames in capture files of both formats, which are read again and again. */
+const blocks = new Blocks();
+const captures = [
+  pcap(frames.map(({ bytes }) => ({ bytes, seconds: 1_790_000_000 }))),
+  bytes(
+    blocks.section(),
+    ...frames.map(({ linkType }) => blocks.interface(linkType)),
+    ...frames.map(({ bytes }, origin) =>
+      blocks.enhanced(bytes, { origin, ticks: 1_790_000_000_000_000n })
+    ),
+  ),
+].map((content) => {
+  const file = new Savefile();
+  file.window.room().set(content);
+  file.window.filled(content.length);
+  // Up to the first frame, so that what is read again are records and blocks of packets.
+  file.next();
+  return { file, start: file.window.start };
+});
+let read = 0;
+
+function readCaptures(packets: number): void {
+  for (let i = 0; i < packets;) {
+    for (const { file, start } of captures) {
+      file.window.start = start;
+      for (; file.next(); i++) {
+        const { start, end, linkType, timeMs } = file.frame;
+        if (decodeBetween(file.window.bytes, start, end, linkType, packet)) read++;
+        packet.timeMs = timeMs;
+      }
+    }
+  }
+}
+
 const kept: { port: number }[] = [];
 for (let million = 0; million < Number(Deno.args[0]); million++) {
   work(PACKETS);
+  readCaptures(PACKETS);
   if (Deno.args[1] !== "garbage") continue;
   for (let i = 0; i < PACKETS; i++) kept[i & 7] = { port: i };
 }
-console.log(verdicts.join(" "), unknown);
+console.log(verdicts.join(" "), unknown, read);

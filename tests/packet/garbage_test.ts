@@ -20,7 +20,7 @@ async function collections(millions: number, ...args: string[]): Promise<number>
   ).length;
 }
 
-Deno.test("decode(), judge(), Fingerprints.note() and ScanTracker.take() make no garbage in two million packets", async () => {
+Deno.test("decode(), judge(), Fingerprints.note(), ScanTracker.take() and Savefile.next() make no garbage", async () => {
   // The first million is where the code is optimised, which allocates by itself.
   const [one, three, control] = await Promise.all([
     collections(1),

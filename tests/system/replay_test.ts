@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { LinkType } from "../../src/packet/decode.ts";
 import { bytes, ethernet, ipv4, ipv6, tcp, udp } from "../frames.ts";
+import { validLine } from "../log/events_schema.ts";
 import { Blocks, pcap } from "../savefiles.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 import { BUILT, eventLine, Program, programCommand } from "./program.ts";
@@ -182,7 +183,9 @@ Deno.test("replay reads the time and the packets of pcapng as tcpdump does", asy
       .map(([, time, source, port]) => [time, source, port]);
     assert.equal(seen.length, 2, dump.stdout);
     const { stdout } = await capture.replay("--json");
-    const told = stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line)).map((event) => [
+    const lines = stdout.split("\n").slice(0, -1);
+    for (const line of lines) validLine(line);
+    const told = lines.map((line) => JSON.parse(line)).map((event) => [
       (Date.parse(event["@timestamp"]) / 1000).toFixed(3),
       event.source.ip,
       String(event.destination.port),
