@@ -32,7 +32,7 @@ export async function main(args: readonly string[], kind?: string): Promise<numb
       return 0;
     }
     if ("command" in invocation) {
-      const { text, status } = runCommand(invocation.command);
+      const { text, status } = await runCommand(invocation.command);
       writeAll(Deno.stdout, text);
       return status;
     }

@@ -18,7 +18,9 @@ export interface CommandRequest {
 
 /** A command with its arguments. */
 export type CommandAction =
-  | { name: "status" | "blocked" | "reload" | "check" }
+  | { name: "status" | "blocked" | "reload" }
+  | { name: "check" }
+  | { name: "report"; seconds: number }
   | { name: "block"; host: string; seconds?: number; why?: string }
   /** `networks` are CIDRs; "all" lifts every block. */
   | { name: "unblock"; networks: string[] | "all" };
@@ -80,7 +82,14 @@ export function addCommands(
     .action((_options, command) => chosen({ name: "reload" }, command));
   add("check", "check the configuration, and say what would be watched and done")
     .action((_options, command) => chosen({ name: "check" }, command));
+  add("report", "who has scanned this host, what for and with which tool")
+    .addOption(
+      new Option("--since <time>", "how far back: 12h, 7d").argParser(since).default(DAY_S, "24h"),
+    )
+    .action(({ since }, command) => chosen({ name: "report", seconds: since }, command));
 }
+
+const DAY_S = 86_400;
 
 function host(text: string): string {
   if (text.includes("/") || !parseNetwork(text)) {
@@ -100,4 +109,10 @@ function seconds(text: string): number {
   const parsed = parseDuration(text);
   if ("fault" in parsed) throw new InvalidArgumentError(parsed.fault);
   return parsed.seconds;
+}
+
+function since(text: string): number {
+  const parsed = seconds(text);
+  if (parsed === 0) throw new InvalidArgumentError('Write a time such as "12h" or "7d".');
+  return parsed;
 }

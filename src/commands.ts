@@ -25,8 +25,15 @@ export interface CommandResult {
  *
  * @throws {ControlFailure} in words for the user, when nobody is running or it refuses
  */
-export function runCommand({ action, configFile, json }: CommandRequest): CommandResult {
+export async function runCommand(
+  { action, configFile, json }: CommandRequest,
+): Promise<CommandResult> {
   if (action.name === "check") return checkConfiguration(configFile, json);
+  if (action.name === "report") {
+    // A watch has no use for all that makes reports, and does not wait for it.
+    const { report } = await import("./report_command.ts");
+    return report({ ...action, configFile, json });
+  }
   const reply = ask(socketOf(configFile), requestOf(action));
   // Whoever has got into the running program may answer with anything: nothing of it may steer the
   // terminal of root, who asks.
@@ -40,7 +47,10 @@ function socketOf(configFile: string): string {
   return controlSocketOf(configFile) ?? DEFAULT_CONTROL_SOCKET;
 }
 
-function requestOf(action: CommandAction): object {
+/** Commands that are a question to the running program. */
+type Asking = Exclude<CommandAction, { name: "check" | "report" }>;
+
+function requestOf(action: Asking): object {
   if (action.name === "unblock") {
     const { networks } = action;
     return { command: "unblock", ...(networks === "all" ? { all: true } : { networks }) };
@@ -51,7 +61,7 @@ function requestOf(action: CommandAction): object {
 
 type Reply = Record<string, unknown>;
 
-const TEXTS: Record<Exclude<CommandAction["name"], "check">, (reply: Reply) => string> = {
+const TEXTS: Record<Asking["name"], (reply: Reply) => string> = {
   status: statusText,
   blocked: ({ blocked }) => blockedText(blocked as BlockRecord[]),
   block: ({ blocked }) => {

@@ -315,3 +315,12 @@ export const MOST_SWEEP_MS = 10_000;
 
 /** Hosts blocked by commands that are remembered for the summaries of their scans. */
 export const SCAN_BLOCKED_HOSTS = 4096;
+
+/** Columns of a terminal that does not tell its size. */
+export const DEFAULT_COLUMNS = 80;
+
+/** Rows of each list in a report. */
+export const REPORT_ROWS = 10;
+
+/** Most bars of a report's timeline; hours are taken together until there are no more. */
+export const REPORT_BARS = 31;

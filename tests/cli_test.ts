@@ -95,6 +95,8 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   [["--\x1b[31m"], /^portsentry: unknown option '--\\x1b\[31m'$/],
   [["start"], /there is no command "start": see portsentry --help/],
   [["status", "start"], /too many arguments.*start/],
+  [["report", "--since", "24"], /'--since <time>' argument '24' is invalid\. "24" lacks its unit/],
+  [["report", "--since=0"], /Write a time such as "12h" or "7d"\./],
 ];
 
 for (const [args, fault] of FAULTS) {
@@ -106,6 +108,16 @@ for (const [args, fault] of FAULTS) {
     });
   });
 }
+
+Deno.test("parseArguments() reads how far back a report goes", () => {
+  for (
+    const [args, seconds] of [[["report"], 86_400], [["report", "--since", "7d"], 604_800]] as const
+  ) {
+    const invocation = parseArguments(args, "1.2.3");
+    assert.ok("command" in invocation);
+    assert.deepEqual(invocation.command.action, { name: "report", seconds });
+  }
+});
 
 Deno.test("parseArguments() prints the version and help", () => {
   assert.deepEqual(parseArguments(["-V"], "1.2.3"), { print: "Portsentry 1.2.3\n" });

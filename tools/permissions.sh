@@ -46,7 +46,7 @@ allow_named() { # ARGUMENT…
       --configfile=*) config=${word#*=} ;;
       --pidfile) option=p ;;
       --pidfile=*) allow_writing "${word#*=}" ;;
-      --method | --interface | --logoutput) option=other ;;
+      --method | --interface | --logoutput | --log-format | --since) option=other ;;
       -[!-]*) joined_options "${word#-}" ;;
     esac
   done

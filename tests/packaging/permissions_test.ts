@@ -87,6 +87,7 @@ const ARGUMENTS: string[][] = [
   ["-mraw", "-c", "my.conf"],
   ["-m", "raw", "-lsyslog", "-ilo", "-c", "my.conf"],
   ["--method=raw", "--interface", "-p", "-c", "my.conf"],
+  ["--log-format", "json", "-c", "my.conf"],
 ];
 
 for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
