@@ -10,7 +10,7 @@ help:
 	@echo "make test   the whole test suite"
 	@echo "make build  the program and Deno in one file: dist/portsentry (BUILD=compile|bundle)"
 	@echo "make test-dist  all system tests, against dist/portsentry"
-	@echo "make test-extra  what needs large tools: promtool (100 MB unpacked)"
+	@echo "make test-extra  what needs large tools: promtool (100 MB unpacked), Chromium (400 MB)"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make fuzz   every parser against changed inputs (FUZZ_SECONDS=60, SEED=…, TARGET=…)"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
@@ -50,7 +50,7 @@ test-dist: build
 	@tools/test.sh dist
 
 test-extra:
-	@tools/setup.sh promtool
+	@tools/setup.sh promtool chromium
 	@NO_COLOR=1 .tools/deno test --quiet -A --no-prompt tests/extra/*.ts
 
 ok:

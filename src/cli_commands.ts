@@ -20,7 +20,7 @@ export interface CommandRequest {
 export type CommandAction =
   | { name: "status" | "blocked" | "reload" }
   | { name: "check" }
-  | { name: "report"; seconds: number }
+  | { name: "report"; seconds: number; html?: string }
   | { name: "block"; host: string; seconds?: number; why?: string }
   /** `networks` are CIDRs; "all" lifts every block. */
   | { name: "unblock"; networks: string[] | "all" };
@@ -86,7 +86,13 @@ export function addCommands(
     .addOption(
       new Option("--since <time>", "how far back: 12h, 7d").argParser(since).default(DAY_S, "24h"),
     )
-    .action(({ since }, command) => chosen({ name: "report", seconds: since }, command));
+    .addOption(
+      new Option("--html <path>", 'write a page with charts there; "-" is the standard output')
+        .conflicts("json"),
+    )
+    .action(({ since, html }, command) =>
+      chosen({ name: "report", seconds: since, ...(html !== undefined && { html }) }, command)
+    );
 }
 
 const DAY_S = 86_400;

@@ -32,7 +32,7 @@ export async function runCommand(
   if (action.name === "report") {
     // A watch has no use for all that makes reports, and does not wait for it.
     const { report } = await import("./report_command.ts");
-    return report({ ...action, configFile, json });
+    return report({ html: undefined, ...action, configFile, json });
   }
   const reply = ask(socketOf(configFile), requestOf(action));
   // Whoever has got into the running program may answer with anything: nothing of it may steer the

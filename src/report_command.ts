@@ -8,11 +8,14 @@ import type { Config } from "./config/config.ts";
 import { StartError } from "./config/fault.ts";
 import { loadSettings, reason } from "./config/load.ts";
 import { NoReports, readReport, type ReportData } from "./report/report_data.ts";
+import { reportPage } from "./report/page.ts";
 import { reportJson } from "./report/report_json.ts";
 import { reportText } from "./report/report_text.ts";
+import { writePage } from "./report/write_page.ts";
 import { stateFileOf } from "./resources.ts";
 import { ForeignStateFile, isDamaged } from "./state/database.ts";
 import { outputStyle } from "./terminal/style.ts";
+import { escapeControls } from "./text.ts";
 
 /** What to report, and how. */
 export interface ReportRequest {
@@ -20,13 +23,26 @@ export interface ReportRequest {
   json: boolean;
   /** How far back, in seconds. */
   seconds: number;
+  /** Where the page goes, instead of a report on the standard output; "-" is that. */
+  html: string | undefined;
 }
 
 /** @throws {StartError} in words for the user, when there is nothing to report from */
-export function report({ configFile, json, seconds }: ReportRequest): CommandResult {
+export function report({ configFile, json, seconds, html }: ReportRequest): CommandResult {
   const data = readData(loadSettings(configFile).config, seconds);
+  if (html === "-") return { text: reportPage(data), status: 0 };
+  if (html !== undefined) return toFile(html, reportPage(data));
   const text = json ? `${JSON.stringify(reportJson(data))}\n` : reportText(data, outputStyle());
   return { text, status: 0 };
+}
+
+function toFile(path: string, page: string): CommandResult {
+  try {
+    writePage(path, page);
+  } catch (error) {
+    throw fault(path, `Cannot write the report: ${reason(error, path)}`);
+  }
+  return { text: `The report is in ${escapeControls(path)}\n`, status: 0 };
 }
 
 function readData(config: Config, seconds: number): ReportData {

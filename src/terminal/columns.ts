@@ -43,7 +43,8 @@ export function columns(
     let text = "";
     for (const [i, head] of heads.entries()) {
       const room = Math.min(widths[i], style.width - used);
-      if (room <= 0) break;
+      // Half a number tells a wrong one.
+      if (room <= 0 || (room < widths[i] && i > 0 && !head.shrinks)) break;
       const cell = cut(cells[i] ?? "", room);
       const blanks = " ".repeat(room - stringWidth(cell));
       const painted = paint(style, colourOf(i), cell);

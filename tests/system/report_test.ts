@@ -51,6 +51,15 @@ Deno.test("report tells of a real scan, while the program runs and after it", as
   assert.ok(!plain.includes("\x1b"), plain);
   assert.match(plain, /█/);
 
+  const page = `${program.folder}/page.html`;
+  const { stdout } = await program.command("report", "--html", page);
+  assert.equal(stdout, `The report is in ${page}\n`);
+  assert.match(program.file("page.html"), /<th scope="row">tcp\/20<\/th>/);
+  assert.match((await program.command("report", "--html", "-")).stdout, /^<!DOCTYPE html>/);
+  const { code, stderr } = await program.command("report", "--html", program.folder);
+  assert.equal(code, 1);
+  assert.match(stderr, /Cannot write the report: it is there already, and is no file/);
+
   assert.equal(await program.stop(), 0);
   told((await program.command("report")).stdout);
 });
