@@ -26,7 +26,8 @@ help:
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
 TEST_TOOLS = libpcap libnftables ip nmap tcpdump fail2ban-regex portsentry-1 pandoc mandoc man logrotate \
-  rsyslogd busybox libfaketime nft zsh fish systemd-analyze strace masscan zmap hping3 nc curl
+  rsyslogd busybox libfaketime nft zsh fish systemd-analyze strace masscan zmap hping3 nc curl \
+  script tmux
 # What is needed to make packages and to look at them.
 PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap cpio
 # make reads these from its command line; the scripts read them from the environment.

@@ -6,6 +6,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./config/duration.ts";
 import { parseNetwork } from "./config/network.ts";
+import { TOP_INTERVAL_S } from "./limits.ts";
 
 /** What a command asks for, and how its answer is printed. */
 export interface CommandRequest {
@@ -20,6 +21,7 @@ export interface CommandRequest {
 export type CommandAction =
   | { name: "status" | "blocked" | "reload" }
   | { name: "check" }
+  | { name: "top"; seconds: number }
   | { name: "report"; seconds: number; html?: string }
   | { name: "block"; host: string; seconds?: number; why?: string }
   /** `networks` are CIDRs; "all" lifts every block. */
@@ -84,7 +86,7 @@ export function addCommands(
     .action((_options, command) => chosen({ name: "check" }, command));
   add("report", "who has scanned this host, what for and with which tool")
     .addOption(
-      new Option("--since <time>", "how far back: 12h, 7d").argParser(since).default(DAY_S, "24h"),
+      new Option("--since <time>", "how far back: 12h, 7d").argParser(span).default(DAY_S, "24h"),
     )
     .addOption(
       new Option("--html <path>", 'write a page with charts there; "-" is the standard output')
@@ -93,6 +95,12 @@ export function addCommands(
     .action(({ since, html }, command) =>
       chosen({ name: "report", seconds: since, ...(html !== undefined && { html }) }, command)
     );
+  add("top", "a live screen of the running portsentry: sources, ports, rates, blocks")
+    .addOption(
+      new Option("--interval <time>", "how often to look: 1s, 10s").argParser(span)
+        .default(TOP_INTERVAL_S, "1s"),
+    )
+    .action(({ interval }, command) => chosen({ name: "top", seconds: interval }, command));
 }
 
 const DAY_S = 86_400;
@@ -117,8 +125,8 @@ function seconds(text: string): number {
   return parsed.seconds;
 }
 
-function since(text: string): number {
+function span(text: string): number {
   const parsed = seconds(text);
-  if (parsed === 0) throw new InvalidArgumentError('Write a time such as "12h" or "7d".');
+  if (parsed === 0) throw new InvalidArgumentError('Write a time such as "10s" or "7d".');
   return parsed;
 }

@@ -34,7 +34,12 @@ export async function runCommand(
     const { report } = await import("./report_command.ts");
     return report({ html: undefined, ...action, configFile, json });
   }
-  const reply = ask(socketOf(configFile), requestOf(action));
+  const socket = socketOf(configFile);
+  if (action.name === "top") {
+    const { top } = await import("./top_command.ts");
+    return await top({ ...action, socket, json });
+  }
+  const reply = ask(socket, requestOf(action));
   // Whoever has got into the running program may answer with anything: nothing of it may steer the
   // terminal of root, who asks.
   const status = reply.reloaded === false ? 1 : 0;
@@ -47,8 +52,8 @@ function socketOf(configFile: string): string {
   return controlSocketOf(configFile) ?? DEFAULT_CONTROL_SOCKET;
 }
 
-/** Commands that are a question to the running program. */
-type Asking = Exclude<CommandAction, { name: "check" | "report" }>;
+/** Commands that are one question to the running program. */
+type Asking = Exclude<CommandAction, { name: "check" | "report" | "top" }>;
 
 function requestOf(action: Asking): object {
   if (action.name === "unblock") {

@@ -97,7 +97,7 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   [["status", "start"], /too many arguments.*start/],
   [["report", "--since", "24"], /'--since <time>' argument '24' is invalid\. "24" lacks its unit/],
   [["report", "--json", "--html", "a"], /'--html <path>' cannot be used with option '--json'/],
-  [["report", "--since=0"], /Write a time such as "12h" or "7d"\./],
+  [["report", "--since=0"], /Write a time such as "10s" or "7d"\./],
 ];
 
 for (const [args, fault] of FAULTS) {

@@ -49,7 +49,7 @@ allow_named() { # ARGUMENT…
       --html) option=html ;;
       --html=*) allow_page "${word#*=}" ;;
       --pidfile=*) allow_writing "${word#*=}" ;;
-      --method | --interface | --logoutput | --log-format | --since) option=other ;;
+      --method | --interface | --logoutput | --log-format | --since | --interval) option=other ;;
       -[!-]*) joined_options "${word#-}" ;;
     esac
   done
