@@ -2,7 +2,7 @@
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
 .PHONY: help run demo test test-dist test-packages test-extra ok fuzz build bench man completions install uninstall deb rpm \
-  dist fmt clean
+  dist pictures fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
@@ -20,6 +20,7 @@ help:
 	@echo "make deb rpm  packages, for this processor or for ARCH=amd64|arm64"
 	@echo "make dist   all of a release, with SHA256SUMS"
 	@echo "make test-packages  the packages, installed into a Debian of their own"
+	@echo "make pictures  those of docs/pictures, from real scans in a browser"
 	@echo "make fmt    format the sources"
 	@echo "make clean  remove .tools and dist"
 
@@ -102,6 +103,10 @@ dist: build
 test-packages:
 	@tools/setup.sh $(TEST_TOOLS) $(PACKAGE_TOOLS)
 	@tools/test.sh packages
+
+pictures:
+	@tools/setup.sh libpcap libnftables ip nmap masscan zmap hping3 chromium
+	@.tools/deno run -A --quiet tools/pictures.ts docs/pictures
 
 fmt:
 	@tools/setup.sh

@@ -49,7 +49,7 @@ const series = (label, name, value) => ({
 });
 
 /** Counts by period: upright bars, the series stacked. */
-function drawPeriods(place, { labels, series: parts }) {
+function drawPeriods(place, { labels, height, series: parts }) {
   const width = place.clientWidth;
   // The first series stands on the axis; each other one is drawn before it, as a sum.
   const sums = parts.map((_, i) =>
@@ -61,8 +61,8 @@ function drawPeriods(place, { labels, series: parts }) {
   return new uPlot(
     {
       width,
-      height: 220,
-      padding: [12, 8, 0, 0],
+      height,
+      padding: [12, 18, 0, 0],
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: {
         x: { time: false, range: () => [-0.6, labels.length - 0.4] },
@@ -73,7 +73,7 @@ function drawPeriods(place, { labels, series: parts }) {
           grid: { show: false },
           splits: () => labels.map((_, x) => x).filter((x) => (labels.length - 1 - x) % step === 0),
           values: (_, splits) => splits.map((x) => labels[x].axis),
-          size: 40,
+          size: 30,
         }),
         axis({
           size: 14 + widthOf(grouped(most)),

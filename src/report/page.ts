@@ -23,6 +23,8 @@ type Chart =
   | {
     id: string;
     labels: { axis: string; full: string }[];
+    /** In CSS pixels. */
+    height: number;
     series: { label: string; colour: string; values: number[] }[];
   };
 
@@ -134,6 +136,7 @@ function probesByTime({ timeline, periodMs }: ReportData): Part {
     whole: true,
     chart: {
       id: "timeline",
+      height: 220,
       labels: timeline.map((period) => labelOf(period, periodMs)),
       series: [
         { label: "TCP", colour: "tcp", values: timeline.map(({ tcp }) => tcp) },
@@ -153,6 +156,7 @@ function blocksByTime({ timeline, periodMs }: ReportData): Part {
     whole: true,
     chart: {
       id: "blocks",
+      height: 140,
       labels: timeline.map((period) => labelOf(period, periodMs)),
       series: [{ label: "Hosts", colour: "block", values: timeline.map(({ blocks }) => blocks) }],
     },

@@ -11,6 +11,8 @@ import type { ReportData, ScanGroup, Sum } from "./report_data.ts";
 
 const MOST_BAR = 40;
 const LEAST_BAR = 8;
+/** Ports of a scan that are named. */
+const SAMPLE = 5;
 
 /** All of a report; the last line ends, too. */
 export function reportText(report: ReportData, style: Style): string {
@@ -216,7 +218,7 @@ function scanLines({ lastScans, toMs }: ReportData, style: Style): string[] {
       grouped(one.packets),
       roughly(one.lastMs - one.firstMs),
       blockedCell(one.blocked),
-      one.samplePorts.join(" ") + (one.ports > one.samplePorts.length ? " …" : ""),
+      one.samplePorts.slice(0, SAMPLE).join(" ") + (one.ports > SAMPLE ? " …" : ""),
     ]),
   );
 }

@@ -33,6 +33,8 @@ const CASES: Case[] = [
   { typed: ["-i", ""], among: ["ALL", "ALL_NLO", "any", "lo"], never: ["--method"] },
   { typed: ["-l", "stdout", "-c", "/etc/host"], among: ["hostname", "hosts"] },
   { typed: ["-"], among: ["--connect", "--daemon", "--help", "--version"], never: ["--ready-fd"] },
+  { typed: ["top", "--i"], among: ["--interval"] },
+  { typed: ["report", "--html", "/etc/host"], among: ["hostname", "hosts"] },
   { command: NESTED, typed: ["s"], offered: ["status"] },
   { command: NESTED, typed: ["-c", "/x", "status", "--j"], offered: ["--json"] },
   { command: NESTED, typed: ["block", "--table", ""], offered: ["host", "net"] },

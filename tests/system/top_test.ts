@@ -1,5 +1,6 @@
 /** `portsentry top` on a real terminal, beside a real scan, and in a pipe. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { Network, SCANNER, WATCHED } from "./network.ts";
 import { Program, programCommand } from "./program.ts";
 import { Terminal } from "./tmux.ts";
@@ -82,6 +83,18 @@ for (const [name, end] of [["Ctrl-C", "C-c"], ["SIGTERM", undefined]] as const) 
     });
   });
 }
+
+Deno.test("top ends with its terminal", async () => {
+  await withProgram(async (program) => {
+    {
+      await using terminal = await Terminal.open(80, 24);
+      await terminal.type(topLine(program), "Enter");
+      await terminal.until((text) => text.includes("Portsentry top"), "it is there");
+    }
+    const runs = `/proc/${program.file("pid").trim()}`;
+    await program.until(() => !existsSync(runs), "it has ended");
+  });
+});
 
 Deno.test("top tells that the program is gone, and goes on when it is there again", async () => {
   await withProgram(async (program, network) => {
