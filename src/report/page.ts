@@ -8,6 +8,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import chartLicence from "uplot/LICENSE" with { type: "text" };
 import chartStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import chartLibrary from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import { formatLocalTime } from "../log/local_time.ts";
@@ -47,6 +48,8 @@ export function reportPage(report: ReportData): string {
   // A page without charts has nothing that runs.
   const scripts = charts.length === 0 ? [] : [chartLibrary, pageScript];
   const span = `${localMinute(report.fromMs)} to ${localMinute(report.toMs)}`;
+  // Its lines stay lines: line ends are controls, which text has none of.
+  const chartLines = join(chartLicence.split(/\r?\n/).map((line) => piece`${line}\n`));
   return piece`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -64,7 +67,10 @@ ${isEmpty(report) ? piece`<p>Nobody has scanned this host in that time.</p>` : s
 </header>
 <main class="sections">
 ${join(parts.map(section))}</main>
-<footer>Made by Portsentry. Probes are summed by the hour; 30 days are kept.</footer>
+<footer>
+<p>Made by Portsentry. Probes are summed by the hour; 30 days are kept.</p>
+<details><summary>The charts are drawn by uPlot</summary><pre>${chartLines}</pre></details>
+</footer>
 <script type="application/json" id="data">${markup(inertJson({ charts }))}</script>
 ${join(scripts.map((text) => piece`<script>${markup(text)}</script>\n`))}</body>
 </html>

@@ -1,8 +1,9 @@
 /** `portsentry report`, of a program that runs, of one that has ended, and without a state file. */
 import assert from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
+import { makeBundle } from "./bundle.ts";
 import { Network, run, WATCHED } from "./network.ts";
-import { Program, programCommand } from "./program.ts";
+import { Program, programCommand, sourceCommand } from "./program.ts";
 import { onTerminal } from "./terminal.ts";
 
 const CONFIG = `TCP_PORTS="1-100"
@@ -73,6 +74,31 @@ Deno.test("report after a crash tells what was written before", async () => {
   while ((await probes(program)).udp < 1 && performance.now() < deadline);
   await program.stop("SIGKILL");
   assert.deepEqual(await probes(program), { tcp: 0, udp: 1 });
+});
+
+Deno.test("report reads with a reader's rights alone, and says who has them", async () => {
+  await using network = await Network.create();
+  using bundle = await makeBundle();
+  const config = CONFIG.replace('BLOCK_TCP="1"\nFIREWALL="nftables"\n', "");
+  await using program = await Program.start({ config, namespace: network.watched, bundle });
+  const { folder } = program;
+  await network.nmap(`-sU -p 3 ${WATCHED.ipv4}`);
+  await program.events(1);
+  const [command, ...args] = sourceCommand(folder, { bundle });
+  // Neither Deno nor the system lets it write.
+  const reading = args.filter((argument) => !argument.startsWith("--allow-write"));
+  const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/"];
+  const report = [...nobody, command, ...reading, "report", "-c", `${folder}/portsentry.conf`];
+  const { code, stderr } = await run(report, { mayFail: true });
+  assert.equal(code, 1);
+  assert.match(stderr, /state\.db: Cannot read the state file: .*: run this as root\n$/);
+  for (const suffix of ["", "-wal", "-shm"]) Deno.chmodSync(`${folder}/state.db${suffix}`, 0o644);
+  const told = async () => (await run(report)).stdout;
+  const deadline = performance.now() + 10_000;
+  while (!(await told()).includes("1 probe") && performance.now() < deadline);
+  assert.match(await told(), /1 probe \(0 TCP, 1 UDP\)/);
+  await program.stop();
+  assert.match(await told(), /1 probe \(0 TCP, 1 UDP\)/);
 });
 
 /** Settings, what the state file holds, and what the report then says. */
