@@ -81,8 +81,9 @@ export class RunReport {
       lostBeforeReading: this.#kernelDrops(),
       rate: lately.rate(nowMs),
       blockedNow: blockade?.blocks.size ?? null,
-      sources: lately.sources(nowMs).map((one) => ({
+      sources: lately.sources(nowMs).map(({ note, ...one }) => ({
         ...one,
+        tool: note,
         blocked: (blockade?.blocks.has(one.name) ?? false) || (blocked?.has(one.name) ?? false),
       })),
       ports: lately.ports(nowMs),

@@ -26,9 +26,9 @@ export class Lately {
   /** The latest first. */
   readonly #blocks: RecentBlock[] = [];
 
-  probe({ source, protocol, port }: ScanEvent, nowMs: number): void {
+  probe({ source, protocol, port, tool }: ScanEvent, nowMs: number): void {
     this.#all.add(ALL, nowMs);
-    this.#sources.add(source, nowMs);
+    this.#sources.add(source, nowMs, tool);
     this.#ports.add(protocol === "TCP" ? port : UDP_FIRST + port, nowMs);
   }
 
@@ -47,6 +47,7 @@ export class Lately {
     return this.#all.top(1, nowMs)[0]?.rate ?? 0;
   }
 
+  /** With the tool of each as the note. */
   sources(nowMs: number): Recent<string>[] {
     return this.#sources.top(TOP_ROWS, nowMs);
   }

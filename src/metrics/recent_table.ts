@@ -12,6 +12,8 @@ export interface Recent<Name> {
   lastMs: number;
   /** Events a second. */
   rate: number;
+  /** What was said of it last. */
+  note: string;
 }
 
 interface Entry {
@@ -23,6 +25,7 @@ interface Entry {
   before: number;
   /** Whether it came again since it was last looked at for a victim. */
   again: boolean;
+  note: string;
 }
 
 /** One newcomer of so many gets a place in a table that is full. */
@@ -44,26 +47,27 @@ export class RecentTable<Name extends string | number> {
     return this.#entries.size;
   }
 
-  add(name: Name, nowMs: number): void {
+  add(name: Name, nowMs: number, note = ""): void {
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       const full = this.#entries.size >= this.capacity;
       if (full && ++this.#newcomers % ADMITTED !== 0) return;
       entry = (full ? this.#displaced() : undefined) ??
-        { events: 0, lastMs: 0, slice: 0, now: 0, before: 0, again: false };
+        { events: 0, lastMs: 0, slice: 0, now: 0, before: 0, again: false, note };
       this.#entries.set(name, entry);
     } else entry.again = true;
     this.#turn(entry, nowMs);
     entry.events++;
     entry.now++;
     entry.lastMs = nowMs;
+    entry.note = note;
   }
 
   /** The busiest, and after those the latest. */
   top(count: number, nowMs: number): Recent<Name>[] {
     return [...this.#entries].map(([name, entry]) => {
-      const { events, lastMs } = entry;
-      return { name, events, lastMs, rate: this.#rateOf(entry, nowMs) };
+      const { events, lastMs, note } = entry;
+      return { name, events, lastMs, note, rate: this.#rateOf(entry, nowMs) };
     }).sort((a, b) => b.rate - a.rate || b.lastMs - a.lastMs).slice(0, count);
   }
 

@@ -21,7 +21,14 @@ export interface Top {
   rate: number;
   /** Hosts that the firewall blocks now; null without one. */
   blockedNow: number | null;
-  sources: { name: string; events: number; rate: number; lastMs: number; blocked: boolean }[];
+  sources: {
+    name: string;
+    events: number;
+    rate: number;
+    lastMs: number;
+    tool: string;
+    blocked: boolean;
+  }[];
   ports: { name: string; events: number; rate: number; lastMs: number }[];
   blocks: { host: string; timeMs: number; port: string }[];
 }
@@ -115,6 +122,7 @@ function sourceLines({ sources, atMs }: Top, count: number, style: Style): strin
     { title: "PROBES", right: true },
     { title: "AGO", right: true },
     { title: "BLOCKED" },
+    { title: "TOOL", shrinks: true },
   ];
   return list(style, heads, sources.slice(0, count), (one) => [
     one.name,
@@ -122,6 +130,7 @@ function sourceLines({ sources, atMs }: Top, count: number, style: Style): strin
     grouped(one.events),
     roughly(atMs - one.lastMs),
     one.blocked ? { text: "yes", colour: "red" } : "no",
+    one.tool,
   ]);
 }
 

@@ -20,6 +20,9 @@ Deno.test("RecentTable tells the busiest first, and the latest of those that are
   assert.deepEqual(top.map(({ name }) => name), ["busy", "calm", "later"]);
   assert.deepEqual([top[0].events, top[0].lastMs], [10, START_MS + 9]);
   assert.equal(top[2].rate, 0);
+  table.add("calm", START_MS, "first");
+  table.add("calm", START_MS, "last");
+  assert.equal(table.top(2, START_MS)[1].note, "last");
 });
 
 Deno.test("RecentTable knows the rate of what goes on, and forgets it when that ends", () => {

@@ -62,7 +62,10 @@ Deno.test("report tells of a real scan, while the program runs and after it", as
   assert.match(stderr, /Cannot write the report: it is there already, and is no file/);
 
   assert.equal(await program.stop(), 0);
-  told((await program.command("report")).stdout);
+  const { stdout: after } = await program.command("report");
+  told(after);
+  // Its end has ended the scan.
+  assert.match(after, /^192\.0\.2\.9 +vertical +nmap .* 12 +12 +1 +1 +yes +\d+s$/m);
 });
 
 Deno.test("report after a crash tells what was written before", async () => {
