@@ -2,7 +2,7 @@
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
 .PHONY: help run demo test test-dist test-packages test-extra ok fuzz build bench man completions install uninstall deb rpm \
-  dist fmt clean
+  dist pictures fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
@@ -10,7 +10,7 @@ help:
 	@echo "make test   the whole test suite"
 	@echo "make build  the program and Deno in one file: dist/portsentry (BUILD=compile|bundle)"
 	@echo "make test-dist  all system tests, against dist/portsentry"
-	@echo "make test-extra  what needs large tools: promtool, editcap (100 MB each)"
+	@echo "make test-extra  what needs large tools: promtool, editcap (100 MB each), Chromium (400 MB)"
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make fuzz   every parser against changed inputs (FUZZ_SECONDS=60, SEED=…, TARGET=…)"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
@@ -20,13 +20,15 @@ help:
 	@echo "make deb rpm  packages, for this processor or for ARCH=amd64|arm64"
 	@echo "make dist   all of a release, with SHA256SUMS"
 	@echo "make test-packages  the packages, installed into a Debian of their own"
+	@echo "make pictures  those of docs/pictures, from real scans in a browser"
 	@echo "make fmt    format the sources"
 	@echo "make clean  remove .tools and dist"
 
 CONFIG = packaging/portsentry.conf
 # What the tests need besides Deno, by the names tools/setup.sh knows.
 TEST_TOOLS = libpcap libnftables ip nmap tcpdump fail2ban-regex portsentry-1 pandoc mandoc man logrotate \
-  rsyslogd busybox libfaketime nft zsh fish systemd-analyze strace masscan zmap hping3 nc curl
+  rsyslogd busybox libfaketime nft zsh fish systemd-analyze strace masscan zmap hping3 nc curl \
+  script tmux
 # What is needed to make packages and to look at them.
 PACKAGE_TOOLS = dpkg-deb rpmbuild lintian rpmlint debootstrap cpio
 # make reads these from its command line; the scripts read them from the environment.
@@ -50,7 +52,7 @@ test-dist: build
 	@tools/test.sh dist
 
 test-extra:
-	@tools/setup.sh promtool editcap
+	@tools/setup.sh promtool editcap chromium
 	@NO_COLOR=1 .tools/deno test --quiet -A --no-prompt tests/extra/*.ts
 
 ok:
@@ -101,6 +103,10 @@ dist: build
 test-packages:
 	@tools/setup.sh $(TEST_TOOLS) $(PACKAGE_TOOLS)
 	@tools/test.sh packages
+
+pictures:
+	@tools/setup.sh libpcap libnftables ip nmap masscan zmap hping3 chromium
+	@.tools/deno run -A --quiet tools/pictures.ts docs/pictures
 
 fmt:
 	@tools/setup.sh

@@ -13,6 +13,7 @@ import { scanEvent } from "../src/event/scan_event.ts";
 import { JsonLines } from "../src/log/event_json.ts";
 import { EventLog } from "../src/log/event_log.ts";
 import { LineOutput } from "../src/log/line_output.ts";
+import { Lately } from "../src/metrics/lately.ts";
 import { decode, LinkType } from "../src/packet/decode.ts";
 import { Packet } from "../src/packet/packet.ts";
 import { Fingerprints } from "../src/scan/fingerprint.ts";
@@ -139,6 +140,26 @@ Deno.bench("take into ScanTracker, a new source each", { group: "flood" }, () =>
   packet.destinationPort = source & 0x3ff;
   flooded.take(packet);
 });
+
+const latelyTally = new Lately();
+const events = Array.from({ length: 100_000 }, (_, i) => {
+  packet.source.set([10, i >> 16, i >> 8, i]);
+  return scanEvent(packet, Verdict.LogOnly, "stealth");
+});
+/** A string that was made just now, as that of each event is: its hash is not known yet. */
+const fresh = (i: number) => {
+  const event = events[i % events.length];
+  return { ...event, source: event.source.slice(0, -1) + event.source.slice(-1) };
+};
+for (const [name, sources] of [["one source", 1], ["100,000 sources", 100_000]] as const) {
+  Deno.bench(`make 1,000 events of ${name} (to compare with the next)`, () => {
+    for (let i = 0; i < 1000; i++) fresh(source++ % sources);
+  });
+  Deno.bench(`make 1,000 events of ${name}, and count them among those of late`, () => {
+    const nowMs = Date.now();
+    for (let i = 0; i < 1000; i++) latelyTally.probe(fresh(source++ % sources), nowMs);
+  });
+}
 
 const nowhere = { write: (bytes: Uint8Array) => Promise.resolve(bytes.length) };
 const json = new JsonLines("0.0.0");

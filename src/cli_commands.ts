@@ -6,6 +6,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./config/duration.ts";
 import { type Network, parseNetwork } from "./config/network.ts";
+import { TOP_INTERVAL_S } from "./limits.ts";
 
 /** What a command asks for, and how its answer is printed. */
 export interface CommandRequest {
@@ -20,6 +21,8 @@ export interface CommandRequest {
 export type CommandAction =
   | { name: "status" | "blocked" | "reload" }
   | { name: "check" }
+  | { name: "top"; seconds: number }
+  | { name: "report"; seconds: number; html?: string }
   | { name: "block"; host: string; seconds?: number; why?: string }
   /** `networks` are CIDRs; "all" lifts every block. */
   | { name: "unblock"; networks: string[] | "all" }
@@ -90,6 +93,23 @@ export function addCommands(
     .action((_options, command) => chosen({ name: "reload" }, command));
   add("check", "check the configuration, and say what would be watched and done")
     .action((_options, command) => chosen({ name: "check" }, command));
+  add("report", "who has scanned this host, what for and with which tool")
+    .addOption(
+      new Option("--since <time>", "how far back: 12h, 7d").argParser(span).default(DAY_S, "24h"),
+    )
+    .addOption(
+      new Option("--html <path>", 'write a page with charts there; "-" is the standard output')
+        .conflicts("json"),
+    )
+    .action(({ since, html }, command) =>
+      chosen({ name: "report", seconds: since, ...(html !== undefined && { html }) }, command)
+    );
+  add("top", "a live screen of the running portsentry: sources, ports, rates, blocks")
+    .addOption(
+      new Option("--interval <time>", "how often to look: 1s, 10s").argParser(span)
+        .default(TOP_INTERVAL_S, "1s"),
+    )
+    .action(({ interval }, command) => chosen({ name: "top", seconds: interval }, command));
   const what = "the events and scans in a capture file; nothing is done about them";
   add("replay", what, "print one JSON object a line")
     .argument("<file>", "pcap or pcapng, plain or gzip'd; - for standard input")
@@ -117,6 +137,8 @@ function destinations(text: string, before: Network[]): Network[] {
   return [...before, network];
 }
 
+const DAY_S = 86_400;
+
 function host(text: string): string {
   if (text.includes("/") || !parseNetwork(text)) {
     throw new InvalidArgumentError("Write an IPv4 or IPv6 address.");
@@ -135,4 +157,10 @@ function seconds(text: string): number {
   const parsed = parseDuration(text);
   if ("fault" in parsed) throw new InvalidArgumentError(parsed.fault);
   return parsed.seconds;
+}
+
+function span(text: string): number {
+  const parsed = seconds(text);
+  if (parsed === 0) throw new InvalidArgumentError('Write a time such as "10s" or "7d".');
+  return parsed;
 }

@@ -34,7 +34,17 @@ export async function runCommand(
     const { replayFile } = await import("./replay_command.ts");
     return await replayFile({ ...action, configFile, json });
   }
-  const reply = ask(socketOf(configFile), requestOf(action));
+  if (action.name === "report") {
+    // A watch has no use for all that makes reports, and does not wait for it.
+    const { report } = await import("./report_command.ts");
+    return report({ html: undefined, ...action, configFile, json });
+  }
+  const socket = socketOf(configFile);
+  if (action.name === "top") {
+    const { top } = await import("./top_command.ts");
+    return await top({ ...action, socket, json });
+  }
+  const reply = ask(socket, requestOf(action));
   // Whoever has got into the running program may answer with anything: nothing of it may steer the
   // terminal of root, who asks.
   const status = reply.reloaded === false ? 1 : 0;
@@ -47,8 +57,8 @@ function socketOf(configFile: string): string {
   return controlSocketOf(configFile) ?? DEFAULT_CONTROL_SOCKET;
 }
 
-/** Commands that are a question to the running program. */
-type Asking = Exclude<CommandAction, { name: "replay" } | { name: "check" }>;
+/** Commands that are one question to the running program. */
+type Asking = Exclude<CommandAction, { name: "check" | "report" | "top" | "replay" }>;
 
 function requestOf(action: Asking): object {
   if (action.name === "unblock") {

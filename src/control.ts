@@ -26,6 +26,8 @@ export interface ControlSubject {
   view(): ControlView;
   /** The answer to `status`. */
   status(): Record<string, unknown>;
+  /** The answer to `top`. */
+  top(): Record<string, unknown>;
   /** Reads the configuration again; the faults that prevented it. */
   reload(): Fault[];
   /** Takes what was done by hand. */
@@ -45,6 +47,8 @@ export async function answer(request: unknown, subject: ControlSubject): Promise
   switch (asked?.command) {
     case "status":
       return subject.status();
+    case "top":
+      return subject.top();
     case "blocked":
       return { blocked: blocksOf(subject.view()).list() };
     case "block":

@@ -336,3 +336,27 @@ export const MOST_SWEEP_MS = 10_000;
 
 /** Hosts blocked by commands that are remembered for the summaries of their scans. */
 export const SCAN_BLOCKED_HOSTS = 4096;
+
+/** Columns of a terminal that does not tell its size. */
+export const DEFAULT_COLUMNS = 80;
+
+/** Rows of each list in a report. */
+export const REPORT_ROWS = 10;
+
+/** Most bars of a report's timeline; hours are taken together until there are no more. */
+export const REPORT_BARS = 31;
+
+/** Sources and ports of late that are counted one by one; who comes on top displaces the quiet. */
+export const LATELY_NAMES = 512;
+
+/** Rates are of this time. */
+export const LATELY_RATE_MS = 5000;
+
+/** Rows of each list that `top` is answered with, and blocks that are remembered for it. */
+export const TOP_ROWS = 50;
+
+/** How often `top` looks, and how often at most, in seconds. */
+export const TOP_INTERVAL_S = 1;
+
+/** Rates that `top` draws, one a look. */
+export const TOP_HISTORY = 200;

@@ -9,6 +9,7 @@ import { type EventFlags, type Mode, type ScanEvent, scanEvent } from "./event/s
 import type { EventLog } from "./log/event_log.ts";
 import type { Logger } from "./log/logger.ts";
 import { EventTally, type Fate as ToldFate } from "./metrics/event_tally.ts";
+import { Lately } from "./metrics/lately.ts";
 import { formatAddress } from "./packet/address.ts";
 import { type Packet, Protocol } from "./packet/packet.ts";
 import type { Scans } from "./scans.ts";
@@ -46,6 +47,8 @@ export class Pipeline {
   #services = 0;
   /** What events have been, and what has come of them. */
   readonly tally = new EventTally();
+  /** Who comes lately, and where to. */
+  readonly lately = new Lately();
   readonly #pending = new Set<Promise<void>>();
 
   constructor(parts: PipelineParts) {
@@ -83,7 +86,9 @@ export class Pipeline {
     if (log.debugging) log.debug(`${describe(packet)} is a probe`);
     this.#events++;
     const event = scanEvent(packet, verdict, mode, scans.take(packet, verdict));
-    this.tally.probe(event, Date.now());
+    const nowMs = Date.now();
+    this.tally.probe(event, nowMs);
+    this.lately.probe(event, nowMs);
     store?.count(event);
     this.#handle(event);
     return verdict >= Verdict.LogOnly;

@@ -64,7 +64,34 @@ export class RunReport {
     };
   }
 
-  /** The same in a line, for the service manager. */
+  /** What `portsentry top` shows. */
+  top(): Record<string, unknown> {
+    const { pipeline } = this.#run;
+    const { resources: { blockade, blocked } } = this.#run.now();
+    const { packets, services, events } = pipeline.counters;
+    const { lately } = pipeline;
+    const nowMs = Date.now();
+    return {
+      atMs: nowMs,
+      startMs: this.#startMs,
+      mode: this.#mode(),
+      packets,
+      packetsToServices: services,
+      probes: events,
+      lostBeforeReading: this.#kernelDrops(),
+      rate: lately.rate(nowMs),
+      blockedNow: blockade?.blocks.size ?? null,
+      sources: lately.sources(nowMs).map(({ note, ...one }) => ({
+        ...one,
+        tool: note,
+        blocked: (blockade?.blocks.has(one.name) ?? false) || (blocked?.has(one.name) ?? false),
+      })),
+      ports: lately.ports(nowMs),
+      blocks: lately.blocks(),
+    };
+  }
+
+  /** The state in a line, for the service manager. */
   statusLine(): string {
     const { tcpPorts, udpPorts } = this.#run.now().config;
     const { events } = this.#run.pipeline.counters;

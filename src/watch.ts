@@ -81,6 +81,7 @@ export class Watch {
       reasonToSpare: (host) => this.#resources.guard?.reasonToSpare(host),
     }),
     status: () => this.#report.status(),
+    top: () => this.#report.top(),
     reload: () => this.reload(),
     log: (text) => this.#log.notice(text),
   };
@@ -120,9 +121,10 @@ export class Watch {
       blocks: undefined,
       hostsDeny: new HostsDeny(),
       commands: new CommandRunner(this.#poller),
-      onBlocked: ({ source }) => {
+      onBlocked: (event) => {
         this.#resources.store?.countBlock();
-        this.#scans.noteBlocked(source);
+        this.#pipeline.lately.block(event, Date.now());
+        this.#scans.noteBlocked(event.source);
       },
       log,
     });

@@ -97,6 +97,9 @@ const FAULTS: [args: string[], fault: RegExp][] = [
   [["status", "start"], /too many arguments.*start/],
   [["replay"], /missing required argument 'file'/],
   [["replay", "--to", "192.0.2.300", "x"], /'192.0.2.300' is invalid. Write an IPv4 or IPv6 addr/],
+  [["report", "--since", "24"], /'--since <time>' argument '24' is invalid\. "24" lacks its unit/],
+  [["report", "--json", "--html", "a"], /'--html <path>' cannot be used with option '--json'/],
+  [["report", "--since=0"], /Write a time such as "10s" or "7d"\./],
 ];
 
 for (const [args, fault] of FAULTS) {
@@ -137,6 +140,16 @@ Deno.test("parseArguments() reads what is to be replayed, and how", () => {
     json: false,
     action: { ...plain, file: "x.pcap", verbose: true },
   });
+});
+
+Deno.test("parseArguments() reads how far back a report goes", () => {
+  for (
+    const [args, seconds] of [[["report"], 86_400], [["report", "--since", "7d"], 604_800]] as const
+  ) {
+    const invocation = parseArguments(args, "1.2.3");
+    assert.ok("command" in invocation);
+    assert.deepEqual(invocation.command.action, { name: "report", seconds });
+  }
 });
 
 Deno.test("parseArguments() prints the version and help", () => {

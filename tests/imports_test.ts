@@ -22,6 +22,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/response": ["ffi", "src/event", "src/log", "src/config", "src/packet", "src/state"],
   "src/metrics": ["src/event"],
   "src/daemon": ["ffi"],
+  "src/terminal": [],
+  // Made of what earlier runs have left.
+  "src/report": ["src/config", "src/log", "src/state", "src/terminal"],
 };
 
 /** Files that belong to no folder's subject: bounds, helpers for text and files, for everyone. */

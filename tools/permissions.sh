@@ -39,6 +39,7 @@ allow_named() { # ARGUMENT…
       "") ;;
       c) config=$word ;;
       p) allow_writing "$word" ;;
+      html) allow_page "$word" ;;
     esac
     case $option in
       "") ;;
@@ -50,8 +51,10 @@ allow_named() { # ARGUMENT…
       --configfile) option=c ;;
       --configfile=*) config=${word#*=} ;;
       --pidfile) option=p ;;
+      --html) option=html ;;
+      --html=*) allow_page "${word#*=}" ;;
       --pidfile=*) allow_writing "${word#*=}" ;;
-      --method | --interface | --logoutput | --log-format | --to) option=other ;;
+      --method | --interface | --logoutput | --log-format | --to | --since | --interval) option=other ;;
       -[!-]*) joined_options "${word#-}" ;;
       --*) ;;
       *) allow_operand "$word" ;;
@@ -117,6 +120,11 @@ allow_reading() { # PATH
     "" | *,*) ;;
     *) readable=$readable,$1 ;;
   esac
+}
+
+# A page is written beside its place, and renamed.
+allow_page() { # PATH
+  [ "$1" = - ] || { allow_writing "$1"; allow_writing "$1.new"; }
 }
 
 # Folders that are missing are made by the program, so the first of them is what it needs.

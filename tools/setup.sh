@@ -26,6 +26,7 @@ missing() {
     nc) command -v nc >/dev/null || echo netcat-openbsd ;;
     editcap) command -v editcap >/dev/null || echo wireshark-common ;;
     npm) command -v npm >/dev/null || echo npm ;;
+    script) command -v script >/dev/null || echo bsdutils ;;
     fail2ban-regex) command -v python3 >/dev/null || echo python3 ;;
     portsentry-1 | rsyslogd | libfaketime | systemd-analyze | promtool) ;;
     *) command -v "$1" >/dev/null || echo "$1" ;;

@@ -35,6 +35,8 @@ const CASES: Case[] = [
   { typed: ["-"], among: ["--connect", "--daemon", "--help", "--version"], never: ["--ready-fd"] },
   { typed: ["replay", "/etc/host"], among: ["hostname", "hosts"] },
   { typed: ["replay", "--t"], offered: ["--to"] },
+  { typed: ["top", "--i"], among: ["--interval"] },
+  { typed: ["report", "--html", "/etc/host"], among: ["hostname", "hosts"] },
   { command: NESTED, typed: ["s"], offered: ["status"] },
   { command: NESTED, typed: ["-c", "/x", "status", "--j"], offered: ["--json"] },
   { command: NESTED, typed: ["block", "--table", ""], offered: ["host", "net"] },

@@ -122,6 +122,12 @@ for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
       const expected = file === undefined ? [] : [file];
       assert.deepEqual(added(args, { folder, shell }), [expected, []], args.join(" "));
     }
+    for (const html of [["--html", "page.html"], ["--html=page.html"]]) {
+      const args = ["report", "--since", "-c", ...html, "-c", "my.conf"];
+      const page = ["page.html", "page.html.new"];
+      assert.deepEqual(added(args, { folder, shell }), [["my.conf", ...page], page]);
+    }
+    assert.deepEqual(added(["report", "--html", "-"], { folder, shell }), [[], []]);
     for (const args of [["--", "-c", "my.conf"], ["-c"], ["-cnone.conf"], ["-c", "."]]) {
       assert.deepEqual(added(args, { folder, shell }), [[], []], args.join(" "));
     }

@@ -1,0 +1,253 @@
+/**
+ * A report as a terminal or a pipe shows it.
+ *
+ * @module
+ */
+import { formatDuration } from "../config/duration.ts";
+import { formatLocalTime } from "../log/local_time.ts";
+import { type Cell, type Column, columns, cut } from "../terminal/columns.ts";
+import { bar, paint, type Style } from "../terminal/style.ts";
+import type { ReportData, ScanGroup, Sum } from "./report_data.ts";
+
+const MOST_BAR = 40;
+const LEAST_BAR = 8;
+/** Ports of a scan that are named. */
+const SAMPLE = 5;
+
+/** All of a report; the last line ends, too. */
+export function reportText(report: ReportData, style: Style): string {
+  const sections = [
+    heading(report, style),
+    section(style, "Timeline", timelineLines(report, style)),
+    section(style, "Top sources", sourceLines(report, style)),
+    section(style, "Top ports", portLines(report, style)),
+    section(style, "Tools", groupLines(report.tools, "TOOL", style)),
+    section(style, "Kinds of scan", groupLines(report.kinds, "KIND", style)),
+    section(style, "Packets", sumLines(report.types, "TYPE", style)),
+    section(style, "Last scans", scanLines(report, style)),
+    section(style, "Blocked now", blockLines(report, style)),
+  ];
+  const lines = sections.filter((lines) => lines.length > 0)
+    .flatMap((lines, i) => i === 0 ? lines : ["", ...lines]);
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Whether nothing at all is to be told. */
+export function isEmpty({ tcp, udp, scans, blocksMade, blockedNow }: ReportData): boolean {
+  return tcp + udp + scans + blocksMade + blockedNow === 0;
+}
+
+/** A moment as people write it, on this host's clock. */
+export function localMinute(timeMs: number): string {
+  return formatLocalTime(timeMs).slice(0, 16).replace("T", " ");
+}
+
+/** `1234567` as `1,234,567`. */
+export function grouped(value: number): string {
+  return String(value).replaceAll(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** A duration in its largest unit, as `3h`. */
+export function roughly(durationMs: number): string {
+  const text = formatDuration(Math.max(0, Math.round(durationMs / 1000)));
+  return /^\d+[a-z]/.exec(text)![0];
+}
+
+/** The sums, in words. */
+export function sumsText(report: ReportData): string {
+  const { tcp, udp, scans, sources, blocksMade, blockedNow } = report;
+  return [
+    `${counted(tcp + udp, "probe")} (${grouped(tcp)} TCP, ${grouped(udp)} UDP)`,
+    `${counted(scans, "scan")} by ${counted(sources, "source")}`,
+    `${counted(blocksMade, "host")} blocked, ${grouped(blockedNow)} now`,
+  ].join("; ");
+}
+
+function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function heading(report: ReportData, style: Style): string[] {
+  const { fromMs, toMs } = report;
+  const span = `${localMinute(fromMs)} to ${localMinute(toMs)}`;
+  const lines = [paint(style, "bold", cut(`Portsentry report, ${span}`, style.width))];
+  return [
+    ...lines,
+    isEmpty(report) ? "Nobody has scanned this host in that time" : sumsText(report),
+  ]
+    .map((line) => cut(line, style.width));
+}
+
+function section(style: Style, title: string, lines: string[]): string[] {
+  return lines.length === 0 ? [] : [paint(style, "bold", cut(title, style.width)), ...lines];
+}
+
+/** A bar a period; none at all when nothing was in any. */
+function timelineLines({ timeline, periodMs }: ReportData, style: Style): string[] {
+  const most = Math.max(0, ...timeline.map(({ tcp, udp }) => tcp + udp));
+  if (most === 0) return [];
+  const days = periodMs >= 86_400_000;
+  const heads: Column[] = [
+    { title: days ? "DAY" : "FROM" },
+    { title: "TCP", right: true },
+    { title: "UDP", right: true },
+    { title: "BLOCKS", right: true },
+  ];
+  const numbers = timeline.map(({ startMs, tcp, udp, blocks }) => [
+    localMinute(startMs).slice(0, days ? 10 : 16),
+    ...[tcp, udp, blocks].map((n) => n === 0 ? "" : grouped(n)),
+  ]);
+  const lines = columns({ ...style, colours: false }, heads, numbers);
+  const room = barRoom(style, Math.max(...lines.map((line) => line.length)));
+  const [titles, ...rows] = lines;
+  const left = Math.max(...lines.map((line) => line.length));
+  return [
+    paint(style, "dim", titles),
+    ...rows.map((line, i) => {
+      const { tcp, udp } = timeline[i];
+      const whole = bar(style, tcp + udp, most, room);
+      const part = Math.round(whole.length * tcp / (tcp + udp || 1));
+      const bars = paint(style, "cyan", whole.slice(0, part)) +
+        paint(style, "yellow", whole.slice(part));
+      return `${line.padEnd(left)}  ${bars}`.trimEnd();
+    }),
+  ];
+}
+
+function sourceLines({ topSources, toMs }: ReportData, style: Style): string[] {
+  if (topSources.length === 0) return [];
+  return columns(
+    style,
+    [
+      { title: "SOURCE", colour: "cyan" },
+      { title: "KIND", shrinks: true },
+      { title: "TOOL", shrinks: true },
+      { title: "PACKETS", right: true },
+      { title: "PORTS", right: true },
+      { title: "HOSTS", right: true },
+      { title: "SCANS", right: true },
+      { title: "BLOCKED" },
+      { title: "AGO", right: true },
+    ],
+    topSources.map((one) => [
+      one.source,
+      one.kinds.join(", "),
+      one.tools.join(", "),
+      ...[one.packets, one.ports, one.targets, one.scans].map(grouped),
+      blockedCell(one.blocked),
+      roughly(toMs - one.lastMs),
+    ]),
+  );
+}
+
+function portLines({ ports, otherPorts }: ReportData, style: Style): string[] {
+  const lines = sumLines(ports, "PORT", style);
+  return otherPorts > 0 && lines.length > 0
+    ? [...lines, cut(`and ${counted(otherPorts, "probe")} of other ports`, style.width)]
+    : lines;
+}
+
+function sumLines(sums: readonly Sum[], title: string, style: Style): string[] {
+  return barred(
+    style,
+    [{ title, shrinks: true }, { title: "PROBES", right: true }],
+    sums.map((one) => ({
+      cells: [one.name, grouped(one.events)],
+      value: one.events,
+    })),
+  );
+}
+
+function groupLines(groups: readonly ScanGroup[], title: string, style: Style): string[] {
+  return barred(
+    style,
+    [{ title, shrinks: true }, { title: "SCANS", right: true }, { title: "PACKETS", right: true }],
+    groups.map((one) => ({
+      cells: [one.name, grouped(one.scans), grouped(one.packets)],
+      value: one.scans,
+    })),
+  );
+}
+
+/** Rows with a bar behind each. */
+function barred(
+  style: Style,
+  heads: readonly Column[],
+  rows: readonly { cells: Cell[]; value: number }[],
+): string[] {
+  if (rows.length === 0) return [];
+  const cells = rows.map((row) => row.cells);
+  const plain = columns({ ...style, colours: false }, heads, cells);
+  const room = barRoom(style, Math.max(...plain.map((line) => line.length)));
+  const most = Math.max(...rows.map(({ value }) => value));
+  return columns(
+    style,
+    [...heads, { title: "", colour: "cyan" }],
+    rows.map(({ cells, value }) => [
+      ...cells,
+      bar(style, value, most, room),
+    ]),
+  );
+}
+
+/** Room for bars; none at all where they would be too short to tell anything. */
+function barRoom({ width }: Style, left: number): number {
+  const room = Math.min(MOST_BAR, width - left - 2);
+  return room < LEAST_BAR ? 0 : room;
+}
+
+function scanLines({ lastScans, toMs }: ReportData, style: Style): string[] {
+  if (lastScans.length === 0) return [];
+  return columns(
+    style,
+    [
+      { title: "AGO", right: true },
+      { title: "SOURCE", colour: "cyan" },
+      { title: "KIND", shrinks: true },
+      { title: "TOOL", shrinks: true },
+      { title: "PACKETS", right: true },
+      { title: "TOOK", right: true },
+      { title: "BLOCKED" },
+      { title: "PORTS", shrinks: true },
+    ],
+    lastScans.map((one) => [
+      roughly(toMs - one.lastMs),
+      one.source,
+      one.kind,
+      one.tool,
+      grouped(one.packets),
+      roughly(one.lastMs - one.firstMs),
+      blockedCell(one.blocked),
+      one.samplePorts.slice(0, SAMPLE).join(" ") + (one.ports > SAMPLE ? " …" : ""),
+    ]),
+  );
+}
+
+function blockLines({ blocked, blockedNow, toMs }: ReportData, style: Style): string[] {
+  if (blocked.length === 0) return [];
+  const rest = blockedNow - blocked.length;
+  return [
+    ...columns(
+      style,
+      [
+        { title: "HOST", colour: "red" },
+        { title: "SINCE" },
+        { title: "ENDS" },
+        { title: "TIMES", right: true },
+        { title: "REASON", shrinks: true },
+      ],
+      blocked.map(({ host, startMs, endMs, count, reason }) => [
+        host,
+        localMinute(startMs),
+        endMs === undefined ? "never" : `in ${formatDuration(Math.round((endMs - toMs) / 1000))}`,
+        String(count),
+        reason,
+      ]),
+    ),
+    ...(rest > 0 ? [cut(`and ${counted(rest, "other")}: portsentry blocked`, style.width)] : []),
+  ];
+}
+
+function blockedCell(blocked: boolean): Cell {
+  return blocked ? { text: "yes", colour: "red" } : "no";
+}
