@@ -18,7 +18,7 @@ const HPING_MOST_TTL = 64; // where it starts
 /** masscan's source port, unless it is told one: one for the whole run. */
 const MASSCAN_PORTS = { FIRST: 40_000, LAST: 59_999 } as const;
 /** Systems that count their packets are this far from one to the next at most. */
-const ID_STEP = 1024;
+const ID_STEP = 256;
 
 const LEAST_NMAP = 3;
 const LEAST_HPING_PAIRS = 2;

@@ -197,7 +197,10 @@ export interface Outcome extends ToolScan {
   names: string[];
 }
 
+const NOTHING = "nothing came";
 const AT_ONCE = 6;
+/** A tool that finds no way to its target in time sends nothing, and so tells nothing. */
+const TRIES = 3;
 
 /** Runs every scan of a table so many times, some of them at once. */
 export async function runScans(
@@ -206,18 +209,35 @@ export async function runScans(
   times: number,
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = scans.map((scan) => ({ ...scan, names: [] }));
-  const queue = outcomes.flatMap((outcome) => Array<Outcome>(times).fill(outcome));
-  const sources: [Outcome, string][] = [];
+  let due = outcomes.flatMap((outcome) => Array<Outcome>(times).fill(outcome));
+  for (let tries = 1; due.length > 0; tries++) {
+    const again: Outcome[] = [];
+    for (const [outcome, name] of await runAll(range, due)) {
+      const idle = name === NOTHING && outcome.tool !== NOTHING && tries < TRIES;
+      if (idle) again.push(outcome);
+      else outcome.names.push(name);
+    }
+    due = again;
+  }
+  return outcomes;
+}
+
+/** Runs each scan once, and says what it is called. */
+async function runAll<Scan extends ToolScan>(
+  range: ToolRange,
+  scans: readonly Scan[],
+): Promise<[Scan, string][]> {
+  const queue = [...scans];
+  const sources: [Scan, string][] = [];
   const worker = async () => {
-    for (let outcome = queue.pop(); outcome; outcome = queue.pop()) {
-      sources.push([outcome, await range.scan(outcome)]);
+    for (let scan = queue.pop(); scan; scan = queue.pop()) {
+      sources.push([scan, await range.scan(scan)]);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const tools = await range.tools();
-  for (const [outcome, source] of sources) {
+  return sources.map(([scan, source]) => {
     const seen = tools[source];
-    outcome.names.push(seen ? outcome.extended ? seen.all : seen.probes : "nothing came");
-  }
-  return outcomes;
+    return [scan, seen ? scan.extended ? seen.all : seen.probes : NOTHING];
+  });
 }
