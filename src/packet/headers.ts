@@ -26,7 +26,10 @@ export class Headers {
   window = 0;
   /** TCP's options; none for UDP. */
   readonly options = new TcpOptions();
-  /** Bytes behind the transport header, as IP (for TCP) and UDP say: more than a cut frame holds. */
+  /**
+   * Bytes behind the transport header, as IP (for TCP) and UDP say: more than a cut frame holds. Not
+   * known, -1, where offloading or a jumbogram left the length open.
+   */
   payloadLength = 0;
 
   /**
@@ -34,14 +37,15 @@ export class Headers {
    *
    * @returns false when it came without headers: in connect mode
    */
-  read({ frame, version, protocol, ipStart, ipLength, transportStart }: Packet): boolean {
+  read({ frame, version, protocol, ipStart, transportStart }: Packet): boolean {
     if (frame.length === 0) return false;
     if (version === 4) this.#readIpv4(frame, ipStart);
     else this.#readIpv6(frame, ipStart);
-    const length = ipLength - (transportStart - ipStart);
-    if (protocol === Protocol.Tcp) this.#readTcp(frame, transportStart, length);
-    else this.#clearTcp();
-    if (protocol === Protocol.Udp) this.#readUdp(frame, transportStart, length);
+    if (protocol === Protocol.Tcp) {
+      const length = ipLength(frame, version, ipStart);
+      this.#readTcp(frame, transportStart, length === 0 ? 0 : ipStart + length - transportStart);
+    } else this.#clearTcp();
+    if (protocol === Protocol.Udp) this.#readUdp(frame, transportStart);
     return true;
   }
 
@@ -63,7 +67,7 @@ export class Headers {
     this.acknowledgement = int32(frame, start + TCP.ACKNOWLEDGEMENT);
     this.window = uint16(frame, start + TCP.WINDOW);
     this.options.read(frame, start + TCP.LENGTH, start + headerLength);
-    this.payloadLength = length - headerLength;
+    this.payloadLength = length === 0 ? -1 : length - headerLength;
   }
 
   #clearTcp(): void {
@@ -74,8 +78,15 @@ export class Headers {
     this.payloadLength = 0;
   }
 
-  #readUdp(frame: Uint8Array, start: number, length: number): void {
-    // Zero stands for a jumbogram's length (RFC 2675, section 4).
-    this.payloadLength = (uint16(frame, start + UDP.DATAGRAM_LENGTH) || length) - UDP.LENGTH;
+  #readUdp(frame: Uint8Array, start: number): void {
+    const length = uint16(frame, start + UDP.DATAGRAM_LENGTH);
+    this.payloadLength = length === 0 ? -1 : length - UDP.LENGTH;
   }
+}
+
+/** Bytes from the IP header on, as that says; 0 where it leaves that open. */
+function ipLength(frame: Uint8Array, version: number, start: number): number {
+  if (version === 4) return uint16(frame, start + IPV4.TOTAL_LENGTH);
+  const payloadLength = uint16(frame, start + IPV6.PAYLOAD_LENGTH);
+  return payloadLength === 0 ? 0 : IPV6.LENGTH + payloadLength;
 }

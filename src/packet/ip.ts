@@ -87,9 +87,9 @@ export function decodeIpv4(bytes: Uint8Array, start: number, end: number, packet
   }
   packet.version = 4;
   packet.ipOptions = headerLength > IPV4.LENGTH ? IpOptions.Set : IpOptions.NotSet;
-  packet.frame = bytes;
+  // A buffer is reused for thousands of frames: to look is cheaper than to write a reference.
+  if (packet.frame !== bytes) packet.frame = bytes;
   packet.ipStart = start;
-  packet.ipLength = totalLength;
   for (let i = 0; i < 4; i++) {
     packet.source[i] = bytes[start + IPV4.SOURCE + i];
     packet.destination[i] = bytes[start + IPV4.DESTINATION + i];
@@ -115,7 +115,7 @@ export function decodeIpv6(bytes: Uint8Array, start: number, end: number, packet
   }
   packet.version = 6;
   packet.ipOptions = IpOptions.Unknown;
-  packet.frame = bytes;
+  if (packet.frame !== bytes) packet.frame = bytes;
   packet.ipStart = start;
   for (let i = 0; i < 16; i++) {
     packet.source[i] = bytes[start + IPV6.SOURCE + i];
@@ -124,7 +124,6 @@ export function decodeIpv6(bytes: Uint8Array, start: number, end: number, packet
   const headerEnd = start + IPV6.LENGTH;
   // Zero stands for a jumbogram, whose length is in a hop-by-hop option (RFC 2675, section 3).
   const payloadLength = uint16(bytes, start + IPV6.PAYLOAD_LENGTH) || end - headerEnd;
-  packet.ipLength = IPV6.LENGTH + payloadLength;
   return decodeExtensions(
     bytes,
     headerEnd,

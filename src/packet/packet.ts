@@ -82,8 +82,6 @@ export class Packet {
   frame: Uint8Array = NO_FRAME;
   ipStart = 0;
   transportStart = 0;
-  /** Bytes from the IP header on, as that says: more than a frame holds that was captured cut. */
-  ipLength = 0;
   /** Index of the interface it came in on; 0 when that is not known. */
   interfaceIndex = 0;
   /** When it was captured, in milliseconds since 1970. */

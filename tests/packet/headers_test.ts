@@ -84,11 +84,12 @@ Deno.test("Headers.read() does not take Ethernet's padding for payload", () => {
   assert.equal(headersOf(padded, LinkType.Ethernet).payloadLength, 0);
 });
 
-Deno.test("Headers.read() measures what offloading and jumbograms leave open by what there is", () => {
+Deno.test("Headers.read() does not know a payload that offloading or a jumbogram leaves open", () => {
   const payload = new Uint8Array(30);
-  assert.equal(headersOf(ipv4(bytes(SEGMENT, payload), { totalLength: 0 })).payloadLength, 30);
+  assert.equal(headersOf(ipv4(bytes(SEGMENT, payload), { totalLength: 0 })).payloadLength, -1);
+  assert.equal(headersOf(ipv6(bytes(SEGMENT, payload), { payloadLength: 0 })).payloadLength, -1);
   const jumbogram = bytes(udp({ length: 0 }), payload);
-  assert.equal(headersOf(ipv6(jumbogram, { nextHeader: 17, payloadLength: 0 })).payloadLength, 30);
+  assert.equal(headersOf(ipv6(jumbogram, { nextHeader: 17, payloadLength: 0 })).payloadLength, -1);
 });
 
 Deno.test("Headers.read() leaves nothing of a segment in a datagram", () => {
