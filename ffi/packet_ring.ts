@@ -20,6 +20,7 @@ const TPACKET_V2 = 1;
 const TP_STATUS_USER = 1;
 const TP_STATUS_VLAN_VALID = 1 << 4;
 const PACKET_HOST = 0;
+const PACKET_OUTGOING = 4;
 const ETH_P_ALL = 0x0003; // <linux/if_ether.h>
 const ETH_P_IP = 0x0800;
 const ETH_P_IPV6 = 0x86dd;
@@ -57,9 +58,11 @@ export interface RingOptions {
   /** Size of the kernel's allocations: a multiple of the page; what is left over of `slotBytes` is not used. */
   blockBytes: number;
   blocks: number;
+  /** Packets that this host sends instead of those that come in. */
+  outgoing?: boolean;
 }
 
-/** A ring of incoming packets, each once: those that another interface will bring again are left out. */
+/** A ring of incoming packets, or of outgoing ones, each once: those that another interface will bring again are left out. */
 export class PacketRing {
   readonly device = "all interfaces";
   /** LINKTYPE_RAW: packets start at the IP header. */
@@ -74,12 +77,15 @@ export class PacketRing {
 
   readonly #libc = libc();
   readonly #options: RingOptions;
+  readonly #packetType: number;
   readonly #slots: number;
   readonly #ring: bigint;
   /** Where each slot starts: a block may end with a rest that is none. */
   readonly #addresses: BigUint64Array;
   #slot = 0;
   #dropped = 0;
+  readonly #statistics = new Uint32Array(2); // struct tpacket_stats: packets, drops; reading clears them
+  readonly #statisticsSize = new Uint32Array(1);
   readonly #header = new Uint8Array(SLOT.BYTES);
   readonly #view = new DataView(this.#header.buffer);
   readonly #free = new Uint8Array(4); // TP_STATUS_KERNEL
@@ -91,6 +97,7 @@ export class PacketRing {
    */
   constructor(filter: Uint8Array<ArrayBuffer>, options: RingOptions) {
     this.#options = options;
+    this.#packetType = options.outgoing === true ? PACKET_OUTGOING : PACKET_HOST;
     const slotsPerBlock = Math.floor(options.blockBytes / options.slotBytes);
     this.#slots = slotsPerBlock * options.blocks;
     // Protocol 0: nothing comes in before the filter and the ring are there.
@@ -156,13 +163,18 @@ export class PacketRing {
 
   /** Packets lost because the ring was full, so far. */
   dropped(): number {
-    const counters = new Uint32Array(2); // struct tpacket_stats: packets, drops; reading clears them
-    const size = new Uint32Array([8]);
+    this.#statisticsSize[0] = this.#statistics.byteLength;
     check(
-      this.#libc.getsockopt(this.fd, SOL_PACKET, PACKET_STATISTICS, counters, size),
+      this.#libc.getsockopt(
+        this.fd,
+        SOL_PACKET,
+        PACKET_STATISTICS,
+        this.#statistics,
+        this.#statisticsSize,
+      ),
       "getsockopt(PACKET_STATISTICS)",
     );
-    return this.#dropped += counters[1];
+    return this.#dropped += this.#statistics[1];
   }
 
   /** Ends the capture. */
@@ -171,9 +183,9 @@ export class PacketRing {
     this.#libc.close(this.fd);
   }
 
-  /** An IP packet for this host that no other interface will bring. */
+  /** An IP packet for this host, or from it, that no other interface will bring. */
   #wanted(status: number): boolean {
-    if (this.#header[SLOT.PACKET_TYPE] !== PACKET_HOST) return false;
+    if (this.#header[SLOT.PACKET_TYPE] !== this.#packetType) return false;
     const protocol = this.#view.getUint16(SLOT.PROTOCOL);
     if (protocol !== ETH_P_IP && protocol !== ETH_P_IPV6) return false;
     // A tagged packet comes again, untagged, on the VLAN's own interface, or is for nobody here.
@@ -203,7 +215,8 @@ export class PacketRing {
     const { blockBytes, blocks, slotBytes } = this.#options;
     this.#set(PACKET_VERSION, new Uint32Array([TPACKET_V2]), "PACKET_VERSION");
     // Nothing this host sends is a probe of it. Kernels before 4.20 lack this; the type tells, too.
-    this.#libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, new Uint32Array([1]), 4);
+    const ignoreOutgoing = new Uint32Array([this.#packetType === PACKET_HOST ? 1 : 0]);
+    this.#libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, ignoreOutgoing, 4);
     // struct tpacket_req: block size, blocks, frame size, frames
     const request = new Uint32Array([blockBytes, blocks, slotBytes, this.#slots]);
     this.#set(PACKET_RX_RING, request, "PACKET_RX_RING");

@@ -26,10 +26,21 @@ const EIO = 5;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 const TCP_ESTABLISHED_STATE = 1 << 1; // <net/tcp_states.h>; a connected UDP socket has it, too
-const TCP_LISTEN_STATE = 1 << 10;
+/** What {@link SocketDiagnosis.stateOf} gives for a socket that listens (`<net/tcp_states.h>`). */
+export const TCP_LISTEN = 10;
+const TCP_LISTEN_STATE = 1 << TCP_LISTEN;
+const TCP_CLOSE_STATE = 1 << 7;
+const ALL_STATES = 0xffff_ffff;
 
 /** struct inet_diag_msg (`<linux/inet_diag.h>`) up to the end of the addresses of its sockid. */
-const MESSAGE = { FAMILY: 0, SOURCE_PORT: 4, DESTINATION: 24, ADDRESSES_END: 40 } as const;
+const MESSAGE = {
+  FAMILY: 0,
+  STATE: 1,
+  SOURCE_PORT: 4,
+  SOURCE: 8,
+  DESTINATION: 24,
+  ADDRESSES_END: 40,
+} as const;
 
 // struct nlmsghdr, then struct inet_diag_req_v2 (<linux/inet_diag.h>) with its inet_diag_sockid.
 const REQUEST = {
@@ -111,18 +122,45 @@ export class SocketDiagnosis {
    * @throws {SystemError} when the kernel does not answer
    */
   tcpConnections(peer: Uint8Array, take: (localPort: number) => void): void {
-    const reply = this.#reply;
     const takeMessage = (offset: number) => {
-      const ipv4 = reply[offset + MESSAGE.FAMILY] === AF_INET;
-      const address = offset + MESSAGE.DESTINATION;
-      if (ipv4) {
-        for (let i = 0; i < 12; i++) peer[i] = i < 10 ? 0 : 0xff;
-        for (let i = 0; i < 4; i++) peer[12 + i] = reply[address + i];
-      } else for (let i = 0; i < 16; i++) peer[i] = reply[address + i];
+      this.#copyAddress(offset, MESSAGE.DESTINATION, peer, 0);
       take(this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT));
     };
     this.#mustDump(IPPROTO_TCP, 4, TCP_ESTABLISHED_STATE, takeMessage);
     this.#mustDump(IPPROTO_TCP, 6, TCP_ESTABLISHED_STATE, takeMessage);
+  }
+
+  /**
+   * Lists the TCP connections of both families in every state: those too whose handshake is not
+   * complete, and those that have ended and wait. 1 µs each.
+   *
+   * @param ends 36 bytes that get a connection before each call: the address at this end in 16 bytes,
+   * that at the other end, and both ports in the same order; IPv4 as for {@link tcpConnections}
+   * @param take takes the port at this end
+   * @throws {SystemError} when the kernel does not answer
+   */
+  allTcpConnections(ends: Uint8Array, take: (localPort: number) => void): void {
+    const takeMessage = (offset: number) => {
+      this.#copyAddress(offset, MESSAGE.SOURCE, ends, 0);
+      this.#copyAddress(offset, MESSAGE.DESTINATION, ends, 16);
+      const ports = offset + MESSAGE.SOURCE_PORT;
+      for (let i = 0; i < 4; i++) ends[32 + i] = this.#reply[ports + i];
+      take(this.#replyView.getUint16(ports));
+    };
+    const states = ALL_STATES & ~(TCP_LISTEN_STATE | TCP_CLOSE_STATE);
+    this.#mustDump(IPPROTO_TCP, 4, states >>> 0, takeMessage);
+    this.#mustDump(IPPROTO_TCP, 6, states >>> 0, takeMessage);
+  }
+
+  /**
+   * Finds the ports that have a TCP socket in any state, of both families.
+   *
+   * @param ports 65,536 flags; those of the ports found are set to 1
+   * @throws {SystemError} when the kernel does not answer
+   */
+  usedTcpPorts(ports: Uint8Array): void {
+    this.#mustDump(IPPROTO_TCP, 4, ALL_STATES, this.#portsInto(ports));
+    this.#mustDump(IPPROTO_TCP, 6, ALL_STATES, this.#portsInto(ports));
   }
 
   /**
@@ -143,15 +181,41 @@ export class SocketDiagnosis {
     remotePort: number,
     interfaceIndex: number,
   ): boolean {
+    return this.stateOf(
+      protocol,
+      version,
+      local,
+      localPort,
+      remote,
+      remotePort,
+      interfaceIndex,
+    ) !== 0;
+  }
+
+  /**
+   * The state of the socket that {@link isBound} finds, as `<net/tcp_states.h>` numbers them; 0 when
+   * there is none.
+   */
+  stateOf(
+    protocol: number,
+    version: number,
+    local: Uint8Array,
+    localPort: number,
+    remote: Uint8Array,
+    remotePort: number,
+    interfaceIndex: number,
+  ): number {
     this.#fill(protocol, version, local, localPort, remote, remotePort, interfaceIndex);
     this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST, true);
-    this.#view.setUint32(REQUEST.STATES, 0xffff_ffff, true);
+    this.#view.setUint32(REQUEST.STATES, ALL_STATES, true);
     this.#send();
     this.#receive();
-    if (this.#replyView.getUint16(4, true) !== NLMSG_ERROR) return true;
+    if (this.#replyView.getUint16(4, true) !== NLMSG_ERROR) {
+      return this.#reply[HEADER_BYTES + MESSAGE.STATE];
+    }
     const code = -this.#replyView.getInt32(16, true);
     if (code !== ENOENT) throw new SystemError("sock_diag", code);
-    return false;
+    return 0;
   }
 
   /** Gives the socket back. */
@@ -196,6 +260,15 @@ export class SocketDiagnosis {
       this.#libc.recv(this.#socket, this.#reply, BigInt(REPLY_BYTES), 0),
       "recv(sock_diag)",
     );
+  }
+
+  /** In 16 bytes, whatever the family of the socket. */
+  #copyAddress(message: number, field: number, into: Uint8Array, at: number): void {
+    const address = message + field;
+    const ipv4 = this.#reply[message + MESSAGE.FAMILY] === AF_INET;
+    for (let i = 0; i < 12 && ipv4; i++) into[at + i] = i < 10 ? 0 : 0xff;
+    if (ipv4) { for (let i = 0; i < 4; i++) into[at + 12 + i] = this.#reply[address + i]; }
+    else for (let i = 0; i < 16; i++) into[at + i] = this.#reply[address + i];
   }
 
   #portsInto(ports: Uint8Array) {

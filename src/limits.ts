@@ -51,6 +51,27 @@ export const SERVICE_QUESTIONS = 250;
 /** Answers of service look-ups remembered at once; a power of two. */
 export const SERVICE_CACHE_ENTRIES = 4096;
 
+/** Connections of this host at watched ports that are remembered; a power of two. 2.5 MiB if full. */
+export const CONNECTION_ENTRIES = 262_144;
+
+/** How long a peer may send to a connection that is over: ip-sysctl, tcp_retries2, says 924.6 s. */
+export const LATE_SEGMENT_MS = 960_000;
+
+/** How long segments are taken for late ones when connections may have begun unseen. */
+export const DOUBT_MS = 3000;
+
+/** Questions to the kernel about single TCP segments in SERVICE_CACHE_MS: 12 ms of it. */
+export const CONNECTION_QUESTIONS = 2500;
+
+/** Handshakes taken from their ring before others have their turn. */
+export const HANDSHAKES_PER_TURN = 1024;
+
+/** How long a host must not ping an address until it is told again. */
+export const PING_QUIET_S = 600;
+
+/** Pairs of a host and an address it pings that are remembered; a power of two. */
+export const PING_ENTRIES = 65_536;
+
 /** What emptying the rings may take at the end of the program, in a flood that does not end. */
 export const LAST_DRAIN_MS = 200;
 

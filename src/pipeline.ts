@@ -16,6 +16,7 @@ import type { Scans } from "./scans.ts";
 import type { HostNames } from "./response/host_names.ts";
 import type { Outcome, Responder } from "./response/responder.ts";
 import type { Services } from "./sentry/services.ts";
+import type { Unsolicited } from "./sentry/unsolicited.ts";
 import type { ScanStore } from "./state/scan_store.ts";
 
 /** What a pipeline is made of. */
@@ -23,6 +24,8 @@ export interface PipelineParts {
   detector: Detector;
   /** Undefined with `-S`, and in connect mode, which is the service itself. */
   services: Services | undefined;
+  /** Undefined where only the classic probes are told, whatever DETECT says. */
+  unsolicited: Unsolicited | undefined;
   /** Undefined without RESOLVE_HOST. */
   names: HostNames | undefined;
   responder: Responder;
@@ -72,14 +75,11 @@ export class Pipeline {
    */
   take(packet: Packet): boolean {
     this.#packets++;
-    const { detector, services, scans, store, mode, log } = this.#parts;
-    if (!detector.isProbe(packet)) {
+    const { detector, scans, store, mode, log } = this.#parts;
+    if (detector.isProbe(packet)) {
+      if (this.#toService(packet)) return false;
+    } else if (!this.#isUnsolicited(packet)) {
       if (log.debugging) log.debug(`${describe(packet)} is no probe of a watched port`);
-      return false;
-    }
-    if (services?.has(packet)) {
-      this.#services++;
-      if (log.detailed) log.verbose(serviceText(packet));
       return false;
     }
     const verdict = detector.judge(packet);
@@ -92,6 +92,20 @@ export class Pipeline {
     store?.count(event);
     this.#handle(event);
     return verdict >= Verdict.LogOnly;
+  }
+
+  #toService(packet: Packet): boolean {
+    const { services, log } = this.#parts;
+    if (!services?.has(packet)) return false;
+    this.#services++;
+    if (log.detailed) log.verbose(serviceText(packet));
+    return true;
+  }
+
+  #isUnsolicited(packet: Packet): boolean {
+    const { detector, unsolicited } = this.#parts;
+    return unsolicited !== undefined && detector.isProbeUnlessAsked(packet) &&
+      unsolicited.isProbe(packet);
   }
 
   /** Waits for events whose name is still to come, and all responses, for `limitMs` at most. */
@@ -177,7 +191,9 @@ function describe(packet: Packet): string {
   const { version, source, destination, sourcePort, destinationPort, tcpFlags } = packet;
   const protocol = packet.protocol === Protocol.Tcp
     ? `TCP flags 0x${tcpFlags.toString(16)}`
-    : "UDP";
+    : packet.protocol === Protocol.Udp
+    ? "UDP"
+    : `ICMP type ${packet.icmpType}`;
   return `${formatAddress(version, source)} port ${sourcePort} to ` +
     `${formatAddress(version, destination)} port ${destinationPort}, ${protocol},`;
 }

@@ -5,6 +5,7 @@
  */
 import { Poller } from "../ffi/epoll.ts";
 import type { Options } from "./cli.ts";
+import { withoutEffectIn } from "./config/combinations.ts";
 import type { Config } from "./config/config.ts";
 import { type Fault, formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
@@ -50,6 +51,7 @@ import {
 import { RunReport } from "./run_report.ts";
 import { Scans } from "./scans.ts";
 import { openServices, type Services } from "./sentry/services.ts";
+import { Unsolicited } from "./sentry/unsolicited.ts";
 import { openWatched, type Watched } from "./watched.ts";
 
 /** Watches with one command line, and with the settings its files have at the time. */
@@ -65,6 +67,7 @@ export class Watch {
   readonly #poller = new Poller();
   readonly #sources = new SourceTable(SOURCE_TABLE_ENTRIES);
   readonly #services: Services | undefined;
+  readonly #unsolicited: Unsolicited | undefined;
   readonly #names = new HostNames();
   readonly #responder: Responder;
   readonly #scans: Scans;
@@ -133,9 +136,14 @@ export class Watch {
     this.#services = options.disableServiceCheck || options.mode === "connect"
       ? undefined
       : openServices((text) => log.verbose(text), (text) => log.error(text));
+    // In connect mode nobody can come to a port without having opened a connection.
+    this.#unsolicited = options.mode === "connect"
+      ? undefined
+      : new Unsolicited(this.#poller, (text) => log.error(text));
     this.#pipeline = new Pipeline({
       detector: new Detector(config, ignore, this.#sources, options),
       services: this.#services,
+      unsolicited: this.#unsolicited,
       names: config.resolveHost ? this.#names : undefined,
       responder: this.#responder,
       reasonToSpare: () => undefined,
@@ -179,12 +187,13 @@ export class Watch {
     requirePermissions(settings.config);
     const watch = new Watch(options, settings, version);
     if (kept.text !== "") watch.#log[kept.level](kept.text);
-    for (const warning of settings.warnings) watch.#log.error(formatFault(warning));
+    watch.#warn(settings);
     watch.#watched = openWatched({
       options,
       config: settings.config,
       poller: watch.#poller,
       onPacket: (packet) => watch.#pipeline.take(packet),
+      unsolicited: watch.#unsolicited,
       log: watch.#log,
     });
     await watch.#takePidFile();
@@ -235,7 +244,7 @@ export class Watch {
         throw error;
       }
       this.#apply(settings, opened);
-      for (const warning of settings.warnings) this.#log.error(formatFault(warning));
+      this.#warn(settings);
       this.#log.notice("The configuration has been read again");
       return [];
     } catch (error) {
@@ -246,6 +255,11 @@ export class Watch {
     } finally {
       this.#manager.reloaded(this.#report.statusLine());
     }
+  }
+
+  #warn({ config, warnings }: Settings): void {
+    const ofMode = withoutEffectIn(this.#options.mode, config);
+    for (const warning of [...warnings, ...ofMode]) this.#log.error(formatFault(warning));
   }
 
   /** From here on nothing can fail. */
@@ -316,6 +330,7 @@ export class Watch {
     this.#log.notice("Portsentry is shutting down");
     this.#manager.close();
     this.#services?.close();
+    this.#unsolicited?.close();
     closeResources({ ...others, control: undefined, metrics: undefined }, {});
     this.#pidFile?.release();
     const outputs = this.#outputs.filter((output) => output !== this.#stderr);

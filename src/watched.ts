@@ -18,6 +18,7 @@ import { PcapMethod } from "./sentry/pcap_method.ts";
 import { RawMethod } from "./sentry/raw_method.ts";
 import type { Sentry } from "./sentry/sentry.ts";
 import { StealthSentry } from "./sentry/stealth_sentry.ts";
+import type { Unsolicited } from "./sentry/unsolicited.ts";
 
 /** What a watch of ports is given. */
 export interface WatchedParts {
@@ -26,6 +27,8 @@ export interface WatchedParts {
   poller: Poller;
   /** Takes each packet; returns whether its sender may be answered with a banner. */
   onPacket: (packet: Packet) => boolean;
+  /** Undefined in connect mode. */
+  unsolicited: Unsolicited | undefined;
   log: Logger;
 }
 
@@ -83,7 +86,7 @@ function listen({ config, poller, onPacket, log }: WatchedParts): Watched {
   };
 }
 
-function capture({ options, config, poller, onPacket, log }: WatchedParts): Watched {
+function capture({ options, config, poller, onPacket, unsolicited, log }: WatchedParts): Watched {
   const sentry = new StealthSentry({
     method: captureMethod(options, (text) => log.verbose(text)),
     ports: config,
@@ -98,12 +101,28 @@ function capture({ options, config, poller, onPacket, log }: WatchedParts): Watc
   // The kernel tells of changes from here on, so that none is missed after the first look.
   const follower = new InterfaceFollower(
     poller,
-    (interfaces: readonly Interface[]) => sentry.follow(interfaces),
+    (interfaces: readonly Interface[]) => {
+      unsolicited?.follow(interfaces);
+      return sentry.follow(interfaces);
+    },
     (text) => log.error(text),
   );
   const interfaces = listInterfaces();
   const { faults } = sentry.select(interfaces);
   if (faults.length > 0) throw interfaceFaults(faults);
+  unsolicited?.follow(interfaces);
+  unsolicited?.watch(config);
   sentry.start(interfaces);
-  return { sentry, watch: (config) => sentry.watch(config), settle: () => follower.close() };
+  let watched = config;
+  const watch = (config: Config) => {
+    try {
+      unsolicited?.watch(config);
+      sentry.watch(config);
+      watched = config;
+    } catch (error) {
+      unsolicited?.watch(watched);
+      throw error;
+    }
+  };
+  return { sentry, watch, settle: () => follower.close() };
 }

@@ -92,6 +92,11 @@ export function udp({ port = 161, length = 8, sourcePort = 40000 } = {}): Bytes 
   return bytes(u16(sourcePort), u16(port), u16(length), [0, 0]);
 }
 
+/** An ICMP or ICMPv6 message (RFC 792, RFC 4443) without data behind its first 8 bytes. */
+export function icmp(type = 8): Bytes {
+  return bytes([type, 0, 0, 0], u16(0x1234), u16(1));
+}
+
 /** An IPv4 packet (RFC 791) around `payload`. */
 export function ipv4(
   payload: Uint8Array,

@@ -7,6 +7,7 @@
 import { BlockMode, type Config } from "./config.ts";
 import { formatDuration } from "./duration.ts";
 import { formatEndpoint, isLoopback } from "./endpoint.ts";
+import type { Fault } from "./fault.ts";
 
 /** The keys of a file, all of them read. */
 export interface Keys {
@@ -119,4 +120,12 @@ export function* withoutEffect({ config, isSet, unread }: Keys): Iterable<Remark
     const why = "without SCAN_TRIGGER or SCAN_TRIGGER_PORTS above 1: the first event is acted on";
     yield ineffective("SCAN_TRIGGER_WINDOW", why);
   }
+}
+
+/** What the mode of the command line leaves without effect. */
+export function* withoutEffectIn(mode: "stealth" | "connect", config: Config): Iterable<Fault> {
+  if (mode !== "connect" || config.detect === "classic") return;
+  const message = `DETECT="${config.detect}" has no effect with --connect: ` +
+    "only stealth mode sees packets of no connection";
+  yield { where: config.file, line: 0, message };
 }

@@ -10,6 +10,9 @@ import { PortSet } from "./ports.ts";
 export const BlockMode = { LogOnly: 0, Block: 1, RunCommand: 2 } as const;
 export type BlockMode = typeof BlockMode[keyof typeof BlockMode];
 
+/** DETECT: which packets are probes. */
+export type Detect = "classic" | "extended";
+
 /** The settings of one run. A key that is not set has its default, or is absent. */
 export interface Config {
   /** The file this was read from, as the user named it. */
@@ -22,6 +25,8 @@ export interface Config {
   ignoreFile?: string;
   /** HISTORY_FILE: every event is appended here. */
   historyFile?: string;
+  /** DETECT: whether segments with ACK that nobody asked for, and pings, are probes too. */
+  detect: Detect;
   /** HISTORY_FORMAT: how events are written there. */
   historyFormat: "classic" | "json";
   /** BLOCKED_FILE: hosts already blocked. */
@@ -84,6 +89,7 @@ export function defaultConfig(file: string): Config {
     file,
     tcpPorts: new PortSet([]),
     udpPorts: new PortSet([]),
+    detect: "classic",
     historyFormat: "classic",
     resolveHost: false,
     blockTcp: BlockMode.LogOnly,

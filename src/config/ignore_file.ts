@@ -13,8 +13,8 @@ import { parseElement } from "./ports.ts";
 export type ParsedIgnoreFile = { ignore: IgnoreList } | { faults: Fault[] };
 
 /**
- * Reads an ignore file: an IPv4 or IPv6 address or CIDR a line, maybe with ports behind it, or `*`
- * with ports; blank lines, and comments from `#` to the end of a line.
+ * Reads an ignore file: an IPv4 or IPv6 address or CIDR a line, maybe with ports or `icmp` behind
+ * it, or `*` with those; blank lines, and comments from `#` to the end of a line.
  *
  * @param file the file's name, for the faults
  */
@@ -61,7 +61,7 @@ function parseLine(entry: string): Line {
   const ports: Ports[] = [];
   for (const item of items) {
     // A line of prose is one fault, and not one a word.
-    if (networks.length === 0 && !PORT_ITEM.test(item)) continue;
+    if (networks.length === 0 && !isItem(item)) continue;
     const parsed = parseItem(item);
     if (typeof parsed === "string") faults.push(parsed);
     else ports.push(parsed);
@@ -78,14 +78,17 @@ function parseSource(source: string): Network[] {
 const BARE_ANY = `"*" is every source: name the ports at which all are ignored, such as ` +
   `"* tcp/113"; to act on nobody, set BLOCK_TCP and BLOCK_UDP to "0"`;
 
+const ICMP_ITEM = /^icmp$/i;
+const NO_PORTS = { first: 0, last: 0 };
 const PORT_ITEM = /^(tcp|udp)\/(.+)$/i;
 
-/** `udp/161` or `tcp/8000-8100`, or what is wrong with it. */
+/** `udp/161`, `tcp/8000-8100` or `icmp`, or what is wrong with it. */
 function parseItem(item: string): Ports | string {
   if (item === "") return "A port is missing between two commas or at an end of the line";
+  if (ICMP_ITEM.test(item)) return { protocol: IGNORE_PROTOCOLS.icmp, ports: NO_PORTS };
   const [, name, element] = PORT_ITEM.exec(item) ?? [];
   if (name === undefined) {
-    return `Cannot parse ${quote(item)}: write ports such as udp/161 or tcp/8000-8100` +
+    return `Cannot parse ${quote(item)}: write ports such as udp/161 or tcp/8000-8100, or icmp` +
       (parseNetwork(item) ? ", and every address on a line of its own" : "");
   }
   const ports = parseElement(element);
@@ -93,8 +96,12 @@ function parseItem(item: string): Ports | string {
   return { protocol: IGNORE_PROTOCOLS[name.toLowerCase() as keyof typeof IGNORE_PROTOCOLS], ports };
 }
 
+function isItem(word: string): boolean {
+  return ICMP_ITEM.test(word) || PORT_ITEM.test(word);
+}
+
 function adviceFor(entry: string): string {
-  if (PORT_ITEM.test(entry)) {
+  if (isItem(entry)) {
     return `write the sources before the ports, or "*" for all, such as ${quote(`* ${entry}`)}`;
   }
   const [host, prefix] = entry.split("/");

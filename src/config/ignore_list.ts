@@ -7,9 +7,9 @@ import { compareBytes, type Network, setHostBits } from "./network.ts";
 import { type PortRange, PortSet } from "./ports.ts";
 
 /** Protocols by the names that the ignore file has for them (IANA, Assigned Protocol Numbers). */
-export const IGNORE_PROTOCOLS = { tcp: 6, udp: 17 } as const;
+export const IGNORE_PROTOCOLS = { tcp: 6, udp: 17, icmp: 1 } as const;
 
-/** A network that is ignored at some ports. */
+/** A network that is ignored at some ports, or for ICMP, which has none. */
 export interface NetworkAtPorts {
   network: Network;
   protocol: typeof IGNORE_PROTOCOLS[keyof typeof IGNORE_PROTOCOLS];
@@ -39,8 +39,8 @@ export class IgnoreList {
    *
    * @param version 4 or 6
    * @param address its source in network order, the first 4 or all 16 bytes of which count
-   * @param protocol 6 for TCP, 17 for UDP
-   * @param port the port it came to
+   * @param protocol 6 for TCP, 17 for UDP, 1 for ICMP and ICMPv6
+   * @param port the port it came to; of no meaning for ICMP
    */
   has(version: number, address: Uint8Array, protocol: number, port: number): boolean {
     return this.hasHost(version, address) ||
@@ -57,15 +57,19 @@ export class IgnoreList {
 class AtPorts {
   readonly #tcp: PortTree;
   readonly #udp: PortTree;
+  readonly #icmp: ByteRanges;
 
   constructor(width: number, all: readonly NetworkAtPorts[]) {
-    const { tcp, udp } = IGNORE_PROTOCOLS;
+    const { tcp, udp, icmp } = IGNORE_PROTOCOLS;
     const family = all.filter(({ network }) => network.address.length === width);
     this.#tcp = new PortTree(width, family.filter(({ protocol }) => protocol === tcp));
     this.#udp = new PortTree(width, family.filter(({ protocol }) => protocol === udp));
+    const pingers = family.filter(({ protocol }) => protocol === icmp);
+    this.#icmp = new ByteRanges(width, pingers.map(({ network }) => network));
   }
 
   has(protocol: number, port: number, address: Uint8Array): boolean {
+    if (protocol === IGNORE_PROTOCOLS.icmp) return this.#icmp.has(address);
     return (protocol === IGNORE_PROTOCOLS.tcp ? this.#tcp : this.#udp).has(port, address);
   }
 }

@@ -56,6 +56,7 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["METRICS", metrics],
   ["RUN_AS", user],
   ["DRY_RUN", digit(1, (config, value) => config.dryRun = value === 1)],
+  ["DETECT", choice(["classic", "extended"], (config, detect) => config.detect = detect)],
   ["SCAN_TRIGGER", number(0, MOST_SCAN_TRIGGER, (config, value) => config.scanTrigger = value)],
   [
     "SCAN_TRIGGER_PORTS",

@@ -44,16 +44,32 @@ export class Detector {
    * or pretends to; and the kernel's filter may know the ports less exactly than this does.
    */
   isProbe(packet: Packet): boolean {
-    if (packet.protocol !== Protocol.Tcp) return this.#config.udpPorts.has(packet.destinationPort);
-    return (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) === 0 &&
-      this.#config.tcpPorts.has(packet.destinationPort);
+    if (packet.protocol === Protocol.Tcp) {
+      return (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) === 0 &&
+        this.#config.tcpPorts.has(packet.destinationPort);
+    }
+    return packet.protocol === Protocol.Udp && this.#config.udpPorts.has(packet.destinationPort);
+  }
+
+  /**
+   * Whether a packet is a probe for `DETECT="extended"`, if nobody has asked for it: a ping, or a
+   * segment with ACK to a watched port. Never for SYN+ACK and RST: those are answers, to us or to
+   * somebody who floods another host in our name.
+   */
+  isProbeUnlessAsked({ protocol, tcpFlags, destinationPort }: Packet): boolean {
+    const { detect, tcpPorts } = this.#config;
+    if (detect !== "extended") return false;
+    if (protocol !== Protocol.Tcp) return protocol === Protocol.Icmp;
+    return (tcpFlags & (TcpFlag.Syn | TcpFlag.Ack | TcpFlag.Rst)) === TcpFlag.Ack &&
+      tcpPorts.has(destinationPort);
   }
 
   /** The checks of a probe in the order users know; the first that fails ends the matter. */
   judge(packet: Packet): Verdict {
     const { version, source, protocol, destinationPort } = packet;
     if (this.ignore.has(version, source, protocol, destinationPort)) return Verdict.Ignored;
-    if (!this.#triggered(packet)) return Verdict.BelowTrigger;
+    // A ping is ordinary, and its source is easily forged: it never leads to more.
+    if (protocol === Protocol.Icmp || !this.#triggered(packet)) return Verdict.BelowTrigger;
     if (
       !this.options.disableLocalCheck &&
       sameAddress(version, source, packet.destination)

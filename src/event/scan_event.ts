@@ -5,11 +5,21 @@
  */
 import { Verdict } from "../detector/verdict.ts";
 import { formatAddress } from "../packet/address.ts";
-import { IpOptions, type Packet, Protocol, sameAddress, TcpFlag } from "../packet/packet.ts";
+import {
+  IcmpType,
+  IpOptions,
+  type Packet,
+  Protocol,
+  sameAddress,
+  TcpFlag,
+} from "../packet/packet.ts";
 import { UNKNOWN_TOOL } from "./scan_summary.ts";
 
 /** How ports are watched. */
 export type Mode = "stealth" | "connect";
+
+/** `ICMP` stands for ICMPv6 as well. */
+export type EventProtocol = "TCP" | "UDP" | "ICMP";
 
 /** A check's outcome; `unset` when an earlier check ended the matter. */
 export type Flag = "true" | "false" | "unset";
@@ -32,10 +42,10 @@ export interface ScanEvent {
   readonly source: string;
   /** Destination address as text. */
   readonly destination: string;
-  readonly protocol: "TCP" | "UDP";
-  /** The port that the packet came from. */
+  readonly protocol: EventProtocol;
+  /** The port that the packet came from; 0 for ICMP. */
   readonly sourcePort: number;
-  /** The port that it went to. */
+  /** The port that it went to; 0 for ICMP. */
   readonly port: number;
   /** Such as `TCP SYN/Normal scan`. */
   readonly type: string;
@@ -71,6 +81,18 @@ const IP_OPTIONS = {
   [IpOptions.Unknown]: "unknown",
 } as const;
 
+const PROTOCOLS: Record<Protocol, EventProtocol> = {
+  [Protocol.Icmp]: "ICMP",
+  [Protocol.Tcp]: "TCP",
+  [Protocol.Udp]: "UDP",
+};
+
+const ICMP_TYPES: Record<IcmpType, string> = {
+  [IcmpType.Echo]: "ICMP echo request",
+  [IcmpType.Timestamp]: "ICMP timestamp request",
+  [IcmpType.AddressMask]: "ICMP address mask request",
+};
+
 /** Copies what is told of a packet out of the reused record. */
 export function scanEvent(
   packet: Packet,
@@ -83,7 +105,7 @@ export function scanEvent(
     mode,
     source: formatAddress(packet.version, packet.source),
     destination: destinationOf(packet),
-    protocol: packet.protocol === Protocol.Tcp ? "TCP" : "UDP",
+    protocol: PROTOCOLS[packet.protocol],
     sourcePort: packet.sourcePort,
     port: packet.destinationPort,
     type: typeOf(packet, mode),
@@ -109,7 +131,8 @@ function destinationOf({ version, destination }: Packet): string {
 
 function typeOf(packet: Packet, mode: Mode): string {
   if (mode === "connect") return "Connect";
-  return packet.protocol === Protocol.Tcp ? tcpScanType(packet.tcpFlags) : "UDP";
+  if (packet.protocol === Protocol.Tcp) return tcpScanType(packet.tcpFlags);
+  return packet.protocol === Protocol.Udp ? "UDP" : ICMP_TYPES[packet.icmpType];
 }
 
 const { Fin, Syn, Rst, Psh, Ack, Urg } = TcpFlag;
@@ -123,6 +146,9 @@ export function tcpScanType(tcpFlags: number): string {
   if ((flags & xmas) === xmas) return "TCP XMAS scan";
   if (flags === Fin) return "TCP FIN scan";
   if (flags === Syn) return "TCP SYN/Normal scan";
+  // nmap's window scan sends the same segment, and looks at the answer in another way.
+  if (flags === Ack) return "TCP ACK scan";
+  if (flags === (Fin | Ack)) return "TCP Maimon scan";
   const bit = (flag: number) => (flags & flag) === 0 ? 0 : 1;
   return `Unknown Type: TCP Packet Flags: SYN: ${bit(Syn)} FIN: ${bit(Fin)} ACK: ${bit(Ack)} ` +
     `PSH: ${bit(Psh)} URG: ${bit(Urg)} RST: ${bit(Rst)}`;

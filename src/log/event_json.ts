@@ -140,7 +140,7 @@ export class JsonLines {
     const { ignored, triggered, noblock, blocked } = flags;
     // Only what would be acted on, if the configuration says so, should wake anybody.
     const kind = triggered === "true" && ignored === "false" ? "alert" : "event";
-    return `"network":{"transport":"${event.protocol.toLowerCase()}",` +
+    return `"network":{"transport":"${transportOf(event)}",` +
       `"type":"${isIpv6(event) ? "ipv6" : "ipv4"}"},` +
       `"event":{"kind":"${kind}","category":["intrusion_detection","network"],"type":["info"],` +
       `"action":"probe","module":"portsentry","dataset":"portsentry.event"},` +
@@ -159,6 +159,12 @@ function toolJson(tool: string): string {
 
 function isIpv6({ source }: ScanEvent): boolean {
   return source.includes(":");
+}
+
+/** By IANA's keyword, as the Elastic Common Schema has it. */
+function transportOf(event: ScanEvent): string {
+  if (event.protocol === "ICMP") return isIpv6(event) ? "ipv6-icmp" : "icmp";
+  return event.protocol.toLowerCase();
 }
 
 let lastMs = -1;

@@ -14,9 +14,14 @@ const TYPES: readonly (readonly [type: string, label: string])[] = [
   ["TCP FIN scan", "fin"],
   ["TCP NULL scan", "null"],
   ["TCP XMAS scan", "xmas"],
+  ["TCP ACK scan", "ack"],
+  ["TCP Maimon scan", "maimon"],
+  ["ICMP echo request", "echo"],
+  ["ICMP timestamp request", "timestamp"],
+  ["ICMP address mask request", "address_mask"],
 ];
 const OTHER = TYPES.length;
-const PROTOCOLS = ["TCP", "UDP"] as const;
+const PROTOCOLS = ["TCP", "UDP", "ICMP"] as const;
 
 /** What can come of an event. */
 export const FATES = [
@@ -45,7 +50,7 @@ export class EventTally {
   probe({ protocol, type, timeMs }: ScanEvent, nowMs: number): void {
     let index = 0;
     while (index < OTHER && TYPES[index][0] !== type) index++;
-    this.#probes[protocol === "TCP" ? 0 : 1][index]++;
+    this.#probes[PROTOCOLS.indexOf(protocol)][index]++;
     // A clock that was set back makes no time that is negative.
     this.lag.add(Math.max(0, nowMs - timeMs) / 1000);
   }
@@ -60,7 +65,7 @@ export class EventTally {
     for (const [i, protocol] of PROTOCOLS.entries()) {
       for (const [j, count] of this.#probes[i].entries()) {
         const type = TYPES[j]?.[1] ?? "other";
-        const possible = type === "connect" || (type === "udp") === (protocol === "UDP");
+        const possible = protocolsOf(TYPES[j]?.[0]).includes(protocol);
         if (possible || count > 0) yield [{ protocol: protocol.toLowerCase(), type }, count];
       }
     }
@@ -72,4 +77,9 @@ export class EventTally {
       yield [{ outcome: fate.replace(" ", "_") }, this.#fates[i]];
     }
   }
+}
+
+/** The protocols that an event of a type can have. */
+function protocolsOf(type = "TCP"): string[] {
+  return type === "Connect" ? ["TCP", "UDP"] : [type.replace(/ .*/, "")];
 }

@@ -48,7 +48,7 @@ export function isKnownLinkType(linkType: number): boolean {
  * Decodes the first `length` bytes of `frame` into `packet`.
  *
  * @param linkType one of {@link LinkType}
- * @returns whether `packet` holds a TCP segment or UDP datagram; if not, `packet.reject` says why
+ * @returns whether `packet` holds a TCP segment, UDP datagram or ICMP request; if not, `packet.reject` says why
  */
 export function decode(
   frame: Uint8Array,

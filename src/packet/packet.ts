@@ -5,8 +5,12 @@
  */
 
 /** IP protocol numbers that carry probes (IANA, Assigned Internet Protocol Numbers). */
-export const Protocol = { Tcp: 6, Udp: 17 } as const;
+export const Protocol = { Icmp: 1, Tcp: 6, Udp: 17 } as const;
 export type Protocol = typeof Protocol[keyof typeof Protocol];
+
+/** Requests of ICMP (RFC 792, RFC 950), and ICMPv6's by the number of the same of ICMP (RFC 4443). */
+export const IcmpType = { Echo: 8, Timestamp: 13, AddressMask: 17 } as const;
+export type IcmpType = typeof IcmpType[keyof typeof IcmpType];
 
 /** TCP control bits (RFC 9293, section 3.1). */
 export const TcpFlag = {
@@ -37,6 +41,7 @@ export const Reject = {
   BadTcpHeader: 10,
   ShortUdpHeader: 11,
   BadUdpHeader: 12,
+  ShortIcmpHeader: 13,
 } as const;
 export type Reject = typeof Reject[keyof typeof Reject];
 
@@ -55,11 +60,12 @@ export const REJECT_NAMES: readonly string[] = [
   "bad TCP header",
   "short UDP header",
   "bad UDP header",
+  "short ICMP header",
 ];
 
 const NO_FRAME = new Uint8Array(0);
 
-/** A TCP segment or UDP datagram; every field is overwritten by the next decode. */
+/** A TCP segment, UDP datagram or ICMP request; every field is overwritten by the next decode. */
 export class Packet {
   /** Why the last frame gave no packet; then the other fields mean nothing. */
   reject: Reject = Reject.None;
@@ -72,8 +78,10 @@ export class Packet {
   readonly destination = new Uint8Array(16);
   sourcePort = 0;
   destinationPort = 0;
-  /** {@link TcpFlag} bits; 0 for UDP. */
+  /** {@link TcpFlag} bits; 0 for UDP and ICMP, and ICMP has ports of 0. */
   tcpFlags = 0;
+  /** For ICMP, and ICMPv6, which is {@link Protocol.Icmp} as well. */
+  icmpType: IcmpType = IcmpType.Echo;
   ipOptions: IpOptions = IpOptions.NotSet;
   /**
    * The frame it was decoded from, and where its headers begin in that: what few want to know is read

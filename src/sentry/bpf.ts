@@ -1,13 +1,16 @@
 /**
- * Classic BPF by hand, for hosts without libpcap: the same packets that {@link captureFilters} asks
- * libpcap for, from packets that start at the IP header.
+ * Classic BPF by hand, of packets that start at the IP header. For hosts without libpcap: the same
+ * packets that {@link captureFilters} asks libpcap for. For every host with DETECT="extended": the
+ * handshakes that it sends.
  *
  * @module
  */
 import type { PortSet } from "../config/ports.ts";
 import { FILTER_PORT_RANGES } from "../limits.ts";
 import { Extension } from "../packet/ip.ts";
-import { Protocol } from "../packet/packet.ts";
+import { IcmpType, Protocol, TcpFlag } from "../packet/packet.ts";
+import { ICMPV6 } from "../packet/transport.ts";
+import type { WatchedPorts } from "./frame_source.ts";
 import type { OwnNetwork } from "./interfaces.ts";
 
 // Codes of <linux/bpf_common.h>, put together as the kernel's own documentation names them.
@@ -27,7 +30,9 @@ const JUMP_SET = 0x45;
 const RETURN = 0x06;
 
 const ACCEPT_BYTES = 0xffff_ffff;
-const ACK_OR_RST = 0x14; // RFC 9293, section 3.1
+const { Syn, Ack, Rst } = TcpFlag;
+const PACKET_TYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE, <linux/filter.h>
+const PACKET_OUTGOING = 4; // <linux/if_packet.h>
 
 interface Instruction {
   code: number;
@@ -91,64 +96,120 @@ class Assembler {
 const MOST_INSTRUCTIONS = 4096; // BPF_MAXINSNS, <linux/bpf_common.h>
 const INSTRUCTION_BYTES = 8; // struct sock_filter
 
-/**
- * The programs of the two captures, by hand. A host with very many addresses leaves less room for
- * ports: then more ports pass than are watched, and the detector sorts them out.
- */
+/** The programs of the two captures, by hand. */
 export function assembledFilters(
   addresses: readonly OwnNetwork[],
-  tcpPorts: PortSet,
-  udpPorts: PortSet,
+  ports: WatchedPorts,
 ): { headers: Uint8Array<ArrayBuffer>; extensions: Uint8Array<ArrayBuffer> } {
+  return {
+    headers: fitting((ranges) => headersProgram(addresses, ports, ranges)),
+    extensions: extensionsProgram(addresses),
+  };
+}
+
+/**
+ * Segments with SYN that this host sends from a watched port: the first of its own connections, and
+ * its answers to those who connect to it. The kernel says itself that it sends them, so nobody can
+ * forge one from outside.
+ */
+export function handshakesProgram(
+  addresses: readonly OwnNetwork[],
+  tcpPorts: PortSet,
+): Uint8Array<ArrayBuffer> {
+  return fitting((ranges) => {
+    const program = new Assembler();
+    program.emit(LOAD_BYTE, PACKET_TYPE).unless(JUMP_EQUAL, PACKET_OUTGOING, "reject");
+    startByVersion(program);
+    program.label("ipv4").emit(LOAD_BYTE, 9).unless(JUMP_EQUAL, Protocol.Tcp, "reject");
+    program.emit(LOAD_HALF, 6).when(JUMP_SET, 0x1fff, "reject");
+    program.emit(LOAD_X_HEADER_LENGTH, 0);
+    program.emit(LOAD_BYTE_AT_X, 13).unless(JUMP_SET, Syn, "reject");
+    hostAddress(program, addresses, 4, SOURCE, "port");
+    program.label("ipv6").emit(LOAD_BYTE, 6).unless(JUMP_EQUAL, Protocol.Tcp, "reject");
+    program.emit(LOAD_BYTE, 53).unless(JUMP_SET, Syn, "reject").emit(SET_X, 40);
+    hostAddress(program, addresses, 6, SOURCE, "port");
+    program.label("port").emit(LOAD_HALF_AT_X, 0);
+    anyOf(program, tcpPorts, ranges);
+    return end(program);
+  });
+}
+
+/**
+ * A host with very many addresses leaves less room for ports: then more ports pass than are watched,
+ * and the detector sorts them out.
+ */
+function fitting(build: (ranges: number) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   let ranges = FILTER_PORT_RANGES;
-  let headers = headersProgram(addresses, tcpPorts, udpPorts, ranges);
-  while (headers.length > MOST_INSTRUCTIONS * INSTRUCTION_BYTES && ranges > 1) {
+  let program = build(ranges);
+  while (program.length > MOST_INSTRUCTIONS * INSTRUCTION_BYTES && ranges > 1) {
     ranges = Math.floor(ranges / 2);
-    headers = headersProgram(addresses, tcpPorts, udpPorts, ranges);
+    program = build(ranges);
   }
-  return { headers, extensions: extensionsProgram(addresses) };
+  return program;
 }
 
 function headersProgram(
   addresses: readonly OwnNetwork[],
-  tcpPorts: PortSet,
-  udpPorts: PortSet,
+  { tcpPorts, udpPorts, detect }: WatchedPorts,
   ranges: number,
 ): Uint8Array<ArrayBuffer> {
+  const extended = detect === "extended";
   const program = new Assembler();
   startByVersion(program);
   program.label("ipv4");
-  ownAddress(program, addresses, 4, "own ipv4");
+  hostAddress(program, addresses, 4, DESTINATION, "own ipv4");
   program.label("own ipv4");
   program.emit(LOAD_HALF, 6).when(JUMP_SET, 0x1fff, "reject"); // a later fragment
   program.emit(LOAD_BYTE, 9)
-    .when(JUMP_EQUAL, Protocol.Tcp, "tcp4").when(JUMP_EQUAL, Protocol.Udp, "udp4").jump("reject");
-  program.label("tcp4");
+    .when(JUMP_EQUAL, Protocol.Tcp, "tcp4").when(JUMP_EQUAL, Protocol.Udp, "udp4");
+  if (extended) program.when(JUMP_EQUAL, Protocol.Icmp, "icmp4");
+  program.jump("reject").label("tcp4");
   firstFragment(program);
-  program.emit(LOAD_X_HEADER_LENGTH, 0)
-    .emit(LOAD_BYTE_AT_X, 13).when(JUMP_SET, ACK_OR_RST, "reject").jump("tcp port");
+  program.emit(LOAD_X_HEADER_LENGTH, 0).emit(LOAD_BYTE_AT_X, 13);
+  noAnswer(program, extended);
+  program.jump("tcp port");
   program.label("udp4");
   firstFragment(program);
   program.emit(LOAD_X_HEADER_LENGTH, 0).jump("udp port");
+  if (extended) {
+    program.label("icmp4");
+    firstFragment(program);
+    program.emit(LOAD_X_HEADER_LENGTH, 0).emit(LOAD_BYTE_AT_X, 0);
+    for (const type of Object.values(IcmpType)) program.when(JUMP_EQUAL, type, "accept");
+    program.jump("reject");
+  }
 
   program.label("ipv6");
-  ownAddress(program, addresses, 6, "own ipv6");
+  hostAddress(program, addresses, 6, DESTINATION, "own ipv6");
   program.label("own ipv6").emit(SET_X, 40).emit(LOAD_BYTE, 6)
-    .when(JUMP_EQUAL, Protocol.Tcp, "tcp6").when(JUMP_EQUAL, Protocol.Udp, "udp port")
-    .jump("reject");
-  program.label("tcp6").emit(LOAD_BYTE, 53).when(JUMP_SET, ACK_OR_RST, "reject");
-  program.label("tcp port");
-  portsAtX(program, tcpPorts, ranges);
-  program.label("udp port");
-  portsAtX(program, udpPorts, ranges);
+    .when(JUMP_EQUAL, Protocol.Tcp, "tcp6").when(JUMP_EQUAL, Protocol.Udp, "udp port");
+  if (extended) program.when(JUMP_EQUAL, ICMPV6.PROTOCOL, "icmp6");
+  program.jump("reject").label("tcp6").emit(LOAD_BYTE, 53);
+  noAnswer(program, extended);
+  program.label("tcp port").emit(LOAD_HALF_AT_X, 2);
+  anyOf(program, tcpPorts, ranges);
+  program.label("udp port").emit(LOAD_HALF_AT_X, 2);
+  anyOf(program, udpPorts, ranges);
+  program.label("icmp6").emit(LOAD_BYTE, 40).when(JUMP_EQUAL, ICMPV6.ECHO_REQUEST, "accept");
+  program.jump("reject");
   return end(program);
+}
+
+/** Rejects TCP flags that are those of no probe: with ACK or RST, or, extended, RST or SYN+ACK. */
+function noAnswer(program: Assembler, extended: boolean): void {
+  if (!extended) program.when(JUMP_SET, Ack | Rst, "reject");
+  else {program.when(JUMP_SET, Rst, "reject").emit(AND, Syn | Ack).when(
+      JUMP_EQUAL,
+      Syn | Ack,
+      "reject",
+    );}
 }
 
 function extensionsProgram(addresses: readonly OwnNetwork[]): Uint8Array<ArrayBuffer> {
   const program = new Assembler();
   startByVersion(program);
   program.label("ipv4").jump("reject").label("ipv6");
-  ownAddress(program, addresses, 6, "own ipv6");
+  hostAddress(program, addresses, 6, DESTINATION, "own ipv6");
   program.label("own ipv6").emit(LOAD_BYTE, 6);
   for (const header of Object.values(Extension)) program.when(JUMP_EQUAL, header, "accept");
   program.jump("reject");
@@ -165,14 +226,19 @@ function firstFragment(program: Assembler): void {
   program.emit(LOAD_HALF, 6).when(JUMP_SET, 0x2000, "accept");
 }
 
-/** Goes to `found` when the destination is one of `addresses`, and rejects the packet otherwise. */
-function ownAddress(
+/** Where the addresses are in the headers (RFC 791, RFC 8200). */
+const SOURCE = { 4: 12, 6: 8 } as const;
+const DESTINATION = { 4: 16, 6: 24 } as const;
+
+/** Goes to `found` when an address is one of `addresses`, and rejects the packet otherwise. */
+function hostAddress(
   program: Assembler,
   addresses: readonly OwnNetwork[],
   version: 4 | 6,
+  place: typeof SOURCE | typeof DESTINATION,
   found: string,
 ): void {
-  const start = version === 4 ? 16 : 24;
+  const start = place[version];
   for (const { address, prefix } of addresses) {
     if (address.length !== (version === 4 ? 4 : 16)) continue;
     const next = program.newLabel();
@@ -189,9 +255,8 @@ function ownAddress(
   program.jump("reject");
 }
 
-/** Accepts a destination port of the set, with the transport header at X, and rejects the rest. */
-function portsAtX(program: Assembler, ports: PortSet, ranges: number): void {
-  program.emit(LOAD_HALF_AT_X, 2);
+/** Accepts a port of the set, which has been loaded, and rejects the rest. */
+function anyOf(program: Assembler, ports: PortSet, ranges: number): void {
   for (const { first, last } of ports.covering(ranges)) {
     // In ascending order: below the first of a range is below all that follow.
     const inOrAbove = program.newLabel();

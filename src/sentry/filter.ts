@@ -8,7 +8,9 @@ import type { PortRange, PortSet } from "../config/ports.ts";
 import { FILTER_PORT_RANGES } from "../limits.ts";
 import { Extension } from "../packet/ip.ts";
 import { formatAddress } from "../packet/address.ts";
-import { Protocol } from "../packet/packet.ts";
+import { IcmpType, Protocol } from "../packet/packet.ts";
+import { ICMPV6 } from "../packet/transport.ts";
+import type { WatchedPorts } from "./frame_source.ts";
 import type { OwnNetwork } from "./interfaces.ts";
 
 /** The two captures of a device: nearly all probes need few bytes, a few need all of them. */
@@ -25,11 +27,19 @@ export interface CaptureFilters {
  */
 const NO_ACK_NO_RST = `((ip and tcp[13] & 0x14 = 0) or ` +
   `(ip6 and ip6[6] = ${Protocol.Tcp} and ip6[53] & 0x14 = 0))`;
+/** Besides those, ACK without SYN, for DETECT="extended": a SYN+ACK is an answer. */
+const NO_ANSWER = `((ip and tcp[13] & 0x04 = 0 and tcp[13] & 0x12 != 0x12) or ` +
+  `(ip6 and ip6[6] = ${Protocol.Tcp} and ip6[53] & 0x04 = 0 and ip6[53] & 0x12 != 0x12))`;
+const PING = `((ip and (${
+  Object.values(IcmpType).map((type) => `icmp[0] = ${type}`).join(" or ")
+})) or (ip6 and ip6[6] = ${ICMPV6.PROTOCOL} and ip6[40] = ${ICMPV6.ECHO_REQUEST}))`;
 /** Matches no packet, but does not look so. */
 const NOTHING = "len = 0";
 /** A first fragment with more to come: "more fragments" set, offset zero (RFC 791, section 3.1). */
 const FIRST_FRAGMENT =
   `(ip[6:2] & 0x3fff = 0x2000 and (ip[9] = ${Protocol.Tcp} or ip[9] = ${Protocol.Udp}))`;
+/** Of a ping that is too long for one packet. */
+const FIRST_OF_PING = `(ip[6:2] & 0x3fff = 0x2000 and ip[9] = ${Protocol.Icmp})`;
 
 /**
  * Builds the filters for a device. They may let more pass than is a probe, but nothing less: the
@@ -39,13 +49,13 @@ const FIRST_FRAGMENT =
  */
 export function captureFilters(
   addresses: readonly OwnNetwork[],
-  tcpPorts: PortSet,
-  udpPorts: PortSet,
+  { tcpPorts, udpPorts, detect }: WatchedPorts,
 ): CaptureFilters {
   const own = ownAddresses(addresses);
-  const probes = [FIRST_FRAGMENT];
+  const extended = detect === "extended";
+  const probes = extended ? [FIRST_FRAGMENT, FIRST_OF_PING, PING] : [FIRST_FRAGMENT];
   const tcp = anyPort("tcp", tcpPorts);
-  if (tcp) probes.push(`(${NO_ACK_NO_RST} and ${tcp})`);
+  if (tcp) probes.push(`(${extended ? NO_ANSWER : NO_ACK_NO_RST} and ${tcp})`);
   const udp = anyPort("udp", udpPorts);
   if (udp) probes.push(udp);
   const extension = Object.values(Extension).map((header) => `ip6[6] = ${header}`);

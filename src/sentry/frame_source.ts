@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Detect } from "../config/config.ts";
 import type { PortSet } from "../config/ports.ts";
 import type { Interface, Selection, Target } from "./interfaces.ts";
 
@@ -30,10 +31,12 @@ export interface FilteredSource {
   refilter(target: Target, ports: WatchedPorts): void;
 }
 
-/** The ports to watch. */
+/** What to watch: the ports, and which packets to them are of interest. */
 export interface WatchedPorts {
   tcpPorts: PortSet;
   udpPorts: PortSet;
+  /** "classic" if it is left out. */
+  detect?: Detect;
 }
 
 /** A way to capture: libpcap, or packet sockets. */

@@ -16,11 +16,16 @@ interface Socket {
   remotePort: number;
 }
 
-/** Listening TCP sockets and all UDP sockets, by protocol and port. */
+/** Listening TCP sockets and all UDP sockets, by protocol and port; TCP connections if asked for. */
 export class LocalSockets {
   readonly #sockets = new Map<number, Socket[]>();
+  readonly #connections: boolean;
 
-  constructor(tables: { protocol: Protocol; table: string }[]) {
+  constructor(
+    tables: { protocol: Protocol; table: string }[],
+    { connections = false }: { connections?: boolean } = {},
+  ) {
+    this.#connections = connections;
     for (const { protocol, table } of tables) {
       for (const line of table.split("\n").slice(1)) this.#add(protocol, line);
     }
@@ -34,16 +39,16 @@ export class LocalSockets {
     const remote = tableAddress(version, source);
     return candidates.some((socket) =>
       matches(socket.local, local, version) &&
-      (protocol === Protocol.Tcp || socket.remotePort === 0 ||
+      (socket.remotePort === 0 ||
         (socket.remotePort === sourcePort && matches(socket.remote, remote, version)))
     );
   }
 
   #add(protocol: Protocol, line: string): void {
     const [, local, remote, state] = line.trim().split(/\s+/);
-    if (state === undefined || (protocol === Protocol.Tcp && parseInt(state, 16) !== TCP_LISTEN)) {
-      return;
-    }
+    const wanted = state !== undefined &&
+      (protocol !== Protocol.Tcp || this.#connections || parseInt(state, 16) === TCP_LISTEN);
+    if (!wanted) return;
     const [address, port] = local.split(":");
     const [remoteAddress, remotePort] = remote.split(":");
     const key = protocol << 16 | parseInt(port, 16);

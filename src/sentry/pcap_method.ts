@@ -113,8 +113,8 @@ function openCapture(
   capture.interfaceIndex = target.index;
   const source = any ? new AnyCapture(capture) : capture;
   let filter: string | undefined;
-  const refilter = (target: Target, { tcpPorts, udpPorts }: WatchedPorts) => {
-    const wanted = captureFilters(target.addresses, tcpPorts, udpPorts)[part];
+  const refilter = (target: Target, ports: WatchedPorts) => {
+    const wanted = captureFilters(target.addresses, ports)[part];
     // libpcap lets no packet through while it changes a filter, and counts none of them.
     if (wanted !== filter) capture.setFilter(wanted);
     filter = wanted;

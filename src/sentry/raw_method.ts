@@ -72,12 +72,12 @@ export class RawMethod implements CaptureMethod {
   /** libpcap compiles the shorter program; without it, one made by hand does the same. */
   #program(
     { addresses }: Target,
-    { tcpPorts, udpPorts }: WatchedPorts,
+    ports: WatchedPorts,
     part: "headers" | "extensions",
   ): Uint8Array<ArrayBuffer> {
     if (this.#compile) {
       try {
-        const expression = captureFilters(addresses, tcpPorts, udpPorts)[part];
+        const expression = captureFilters(addresses, ports)[part];
         return compileFilter(expression, LinkType.RawBsd, FULL_SNAPSHOT_BYTES);
       } catch (error) {
         if (!(error instanceof LibraryError)) throw error;
@@ -85,11 +85,12 @@ export class RawMethod implements CaptureMethod {
         this.onVerbose(`Filtering without libpcap: ${error.message}`);
       }
     }
-    return assembledFilters(addresses, tcpPorts, udpPorts)[part];
+    return assembledFilters(addresses, ports)[part];
   }
 }
 
-function openRing(program: Uint8Array<ArrayBuffer>, options: RingOptions): PacketRing {
+/** Opens a ring, with an error that says what to do. */
+export function openRing(program: Uint8Array<ArrayBuffer>, options: RingOptions): PacketRing {
   try {
     return new PacketRing(program, options);
   } catch (error) {

@@ -167,7 +167,7 @@ export class ListedServices implements Services {
 }
 
 /** A table of /proc/net; empty when the kernel has none, as without IPv6. */
-function readTable(name: string): { protocol: Protocol; table: string }[] {
+export function readTable(name: string): { protocol: Protocol; table: string }[] {
   try {
     const protocol = name.startsWith("tcp") ? Protocol.Tcp : Protocol.Udp;
     return [{ protocol, table: readSystemFile(`/proc/net/${name}`) }];

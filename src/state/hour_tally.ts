@@ -8,7 +8,8 @@ import { HOUR_PORTS, HOUR_TYPES } from "../limits.ts";
 
 /** What is counted of an event. */
 export interface Counted {
-  readonly protocol: "TCP" | "UDP";
+  readonly protocol: "TCP" | "UDP" | "ICMP";
+  /** Of no meaning for ICMP. */
   readonly port: number;
   readonly type: string;
 }
@@ -28,7 +29,7 @@ export class HourTally {
   readonly #ports = new Uint32Array(2 * UDP_FIRST);
   /** Indexes of the ports that have been counted. */
   readonly #touched: number[] = [];
-  readonly #protocols = { TCP: 0, UDP: 0 };
+  readonly #protocols = { TCP: 0, UDP: 0, ICMP: 0 };
   readonly #types = new Map<string, number>();
   #otherPorts = 0;
   #otherTypes = 0;
@@ -36,7 +37,7 @@ export class HourTally {
 
   add({ protocol, port, type }: Counted): void {
     this.#protocols[protocol]++;
-    this.#addPort((protocol === "TCP" ? 0 : UDP_FIRST) + port, 1);
+    if (protocol !== "ICMP") this.#addPort((protocol === "TCP" ? 0 : UDP_FIRST) + port, 1);
     this.#addType(type, 1);
   }
 
@@ -51,7 +52,9 @@ export class HourTally {
       if (what === "blocks") this.#blocks += events;
       else if (what === "type") this.#addType(value, events);
       else if (what === "port") this.#loadPort(value, events);
-      else if (value === "TCP" || value === "UDP") this.#protocols[value] += events;
+      else if (value === "TCP" || value === "UDP" || value === "ICMP") {
+        this.#protocols[value] += events;
+      }
     }
   }
 
@@ -81,7 +84,7 @@ export class HourTally {
   clear(): void {
     for (const index of this.#touched) this.#ports[index] = 0;
     this.#touched.length = 0;
-    this.#protocols.TCP = this.#protocols.UDP = 0;
+    this.#protocols.TCP = this.#protocols.UDP = this.#protocols.ICMP = 0;
     this.#types.clear();
     this.#otherPorts = this.#otherTypes = this.#blocks = 0;
   }

@@ -45,6 +45,7 @@ CONTROL_SOCKET="/run/portsentry/control.sock"
 METRICS="[::1]:9187"
 RUN_AS="nobody"
 DRY_RUN="1"
+DETECT="extended"
 SCAN_TRIGGER="2"
 SCAN_TRIGGER_PORTS="0"
 SCAN_TRIGGER_WINDOW="90s"
@@ -77,6 +78,7 @@ PORT_BANNER="Go away"
     blockMax: 1000,
     lockoutGuard: false,
     stateFile: "/var/lib/portsentry/portsentry.db",
+    detect: "extended",
     controlSocket: "/run/portsentry/control.sock",
     metrics: { host: "::1", port: 9187 },
     runAs: "nobody",
@@ -129,6 +131,7 @@ const GOOD: [line: string, key: keyof Config, value: unknown][] = [
   ['BLOCK_MAX="1048576"', "blockMax", 1_048_576],
   ['STATE_FILE="state.db"', "stateFile", "/etc/portsentry/state.db"],
   [`CONTROL_SOCKET="/${"x".repeat(106)}"`, "controlSocket", `/${"x".repeat(106)}`],
+  ['DETECT="classic"', "detect", "classic"],
   ['SCAN_TRIGGER_PORTS="64"', "scanTriggerPorts", 64],
   ['SCAN_TRIGGER_WINDOW="5m"\nSCAN_TRIGGER_WINDOW="0"', "scanTriggerWindowS", undefined],
   ['SCAN_WINDOW="1s"', "scanWindowS", 1],
@@ -260,6 +263,7 @@ const FAULTS: [text: string, fault: RegExp][] = [
   ['SCAN_TRIGGER="-1"', /:2: SCAN_TRIGGER: Cannot use "-1": write a number from 0 to/],
   ['SCAN_TRIGGER="1.5"', /:2: SCAN_TRIGGER: Cannot use "1\.5"/],
   ['HISTORY_FORMAT="xml"', /:2: HISTORY_FORMAT: Cannot use "xml": write "classic" or "json"$/],
+  ['DETECT="all"', /:2: DETECT: Cannot use "all": write "classic" or "extended"$/],
   ['HISTORY_FILE=""', /:2: HISTORY_FILE: The path is empty/],
   [
     'KILL_ROUTE="/sbin/route"',

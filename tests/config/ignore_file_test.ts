@@ -12,7 +12,7 @@ function ignoreList(text: string): IgnoreList {
   return parsed.ignore;
 }
 
-const PROTOCOLS = { tcp: 6, udp: 17 } as const;
+const PROTOCOLS = { tcp: 6, udp: 17, icmp: 1 } as const;
 type ProtocolName = keyof typeof PROTOCOLS;
 
 function has(
@@ -90,6 +90,25 @@ Deno.test("parseIgnoreFile() reads ports behind a source: blanks or commas, any 
   }
 });
 
+Deno.test("parseIgnoreFile() reads icmp behind a source", () => {
+  const list = ignoreList("192.0.2.1 ICMP, tcp/80\n2001:db8::/32 icmp\n");
+  const cases: [address: string, protocol: ProtocolName, ignored: boolean][] = [
+    ["192.0.2.1", "icmp", true],
+    ["192.0.2.2", "icmp", false],
+    ["2001:db8::1", "icmp", true],
+    ["2001:db9::1", "icmp", false],
+    ["192.0.2.1", "tcp", true],
+    ["192.0.2.1", "udp", false],
+  ];
+  for (const [address, protocol, ignored] of cases) {
+    const port = protocol === "icmp" ? 0 : 80;
+    assert.equal(has(list, address, protocol, port), ignored, `${address} ${protocol}`);
+  }
+  const all = ignoreList("* icmp\n");
+  assert.ok(has(all, "198.51.100.1", "icmp", 0) && has(all, "2001:db8::1", "icmp", 0));
+  assert.ok(!has(all, "198.51.100.1", "tcp", 80));
+});
+
 Deno.test("parseIgnoreFile() lets a line without ports be about all of them", () => {
   const list = ignoreList("192.0.2.1 tcp/80\n192.0.2.1\n192.0.2.2 tcp/80\n");
   assert.ok(has(list, "192.0.2.1", "udp", 9));
@@ -126,8 +145,9 @@ const FAULTS: [line: string, fault: RegExp][] = [
     "udp/161",
     /Cannot parse "udp\/161": write the sources before the ports, .* such as "\* udp\/161"$/,
   ],
-  ["192.0.2.1 161", /Cannot parse "161": write ports such as udp\/161 or tcp\/8000-8100$/],
+  ["192.0.2.1 161", /Cannot parse "161": write ports such as udp\/161 or tcp\/8000-8100, or icmp$/],
   ["192.0.2.1 icmp/8", /Cannot parse "icmp\/8": write ports such as/],
+  ["icmp", /Cannot parse "icmp": write the sources before the ports, .* such as "\* icmp"$/],
   ["192.0.2.1 tcp", /Cannot parse "tcp": write ports such as/],
   ["192.0.2.1 tcp/", /Cannot parse "tcp\/": write ports such as/],
   ["192.0.2.1 tcp/http", /^"tcp\/http": Cannot parse port "http": it must be a number$/],

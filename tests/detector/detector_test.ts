@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { defaultConfig } from "../../src/config/config.ts";
+import { defaultConfig, type Detect } from "../../src/config/config.ts";
 import { parseIgnoreFile } from "../../src/config/ignore_file.ts";
 import { IgnoreList } from "../../src/config/ignore_list.ts";
 import { PortSet } from "../../src/config/ports.ts";
@@ -8,9 +8,10 @@ import { SourceTable } from "../../src/detector/source_table.ts";
 import { Verdict } from "../../src/detector/verdict.ts";
 import { decode, LinkType } from "../../src/packet/decode.ts";
 import { Packet, Protocol } from "../../src/packet/packet.ts";
-import { ipv4, ipv6, SYN, TARGET4, TARGET6, tcp, udp } from "../frames.ts";
+import { icmp, ipv4, ipv6, SYN, TARGET4, TARGET6, tcp, udp } from "../frames.ts";
 
 interface Setup {
+  detect?: Detect;
   scanTrigger?: number;
   scanTriggerPorts?: number;
   scanTriggerWindowS?: number;
@@ -176,4 +177,39 @@ Deno.test("Detector goes on with what another one has counted in the same way", 
   assert.equal(next(2).judge(scan(20)), BelowTrigger);
   assert.equal(next(2).judge(scan(21)), LogOnly);
   assert.equal(next(3).judge(scan(22)), BelowTrigger);
+});
+
+const pinged = packet(ipv4(icmp(), { protocol: 1 }));
+
+const UNLESS_ASKED: [name: string, packet: Packet, probe: boolean][] = [
+  ["ACK", scan(23, 0x10), true],
+  ["FIN+ACK", scan(23, 0x11), true],
+  ["PSH+ACK with ECE and CWR", scan(23, 0xd8), true],
+  ["ACK to a port that is not watched", scan(26, 0x10), false],
+  ["SYN+ACK", scan(23, 0x12), false],
+  ["RST", scan(23, 0x04), false],
+  ["RST+ACK", scan(23, 0x14), false],
+  ["a SYN, which is one whoever asked", scan(23), false],
+  ["UDP to a watched port, likewise", packet(ipv4(udp(), { protocol: 17 })), false],
+  ["an echo request", pinged, true],
+  ["an echo request over IPv6", packet(ipv6(icmp(128), { nextHeader: 58 })), true],
+];
+
+for (const [name, packet, probe] of UNLESS_ASKED) {
+  Deno.test(`Detector.isProbeUnlessAsked() of ${name}`, () => {
+    assert.equal(detector({ detect: "extended" }).isProbeUnlessAsked(packet), probe);
+    assert.equal(detector({ detect: "classic" }).isProbeUnlessAsked(packet), false);
+    if (probe) assert.equal(detector({ detect: "extended" }).isProbe(packet), false);
+  });
+}
+
+Deno.test("Detector.judge() lets pings lead to nothing, and counts them for nothing", () => {
+  const judge = detector({ detect: "extended", scanTrigger: 2, blockTcp: 1 });
+  for (let i = 0; i < 5; i++) assert.equal(judge.judge(pinged), Verdict.BelowTrigger);
+  assert.equal(judge.judge(scan(23)), Verdict.BelowTrigger);
+  assert.equal(judge.judge(scan(23)), Verdict.Respond);
+  assert.equal(detector({ detect: "extended" }).judge(pinged), Verdict.BelowTrigger);
+  const ignoring = detector({ detect: "extended", ignore: "192.0.2.9 icmp" });
+  assert.equal(ignoring.judge(pinged), Verdict.Ignored);
+  assert.equal(ignoring.judge(scan(23)), Verdict.LogOnly);
 });

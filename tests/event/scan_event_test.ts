@@ -4,7 +4,7 @@ import { scanEvent, tcpScanType } from "../../src/event/scan_event.ts";
 import { formatEvent } from "../../src/log/event_line.ts";
 import { decode, LinkType } from "../../src/packet/decode.ts";
 import { Packet } from "../../src/packet/packet.ts";
-import { ipv4, ipv6, tcp, udp } from "../frames.ts";
+import { icmp, ipv4, ipv6, tcp, udp } from "../frames.ts";
 
 const TYPES: [flags: number, type: string][] = [
   [0x00, "TCP NULL scan"],
@@ -18,6 +18,12 @@ const TYPES: [flags: number, type: string][] = [
   [0x0a, "Unknown Type: TCP Packet Flags: SYN: 1 FIN: 0 ACK: 0 PSH: 1 URG: 0 RST: 0"],
   [0x20, "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 0 ACK: 0 PSH: 0 URG: 1 RST: 0"],
   [0x40, "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 0 ACK: 0 PSH: 0 URG: 0 RST: 0"],
+  [0x10, "TCP ACK scan"],
+  [0xd0, "TCP ACK scan"], // with ECE and CWR
+  [0x11, "TCP Maimon scan"],
+  [0x39, "TCP XMAS scan"], // with ACK
+  [0x18, "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 0 ACK: 1 PSH: 1 URG: 0 RST: 0"],
+  [0x19, "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 1 ACK: 1 PSH: 1 URG: 0 RST: 0"],
   [0x15, "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 1 ACK: 1 PSH: 0 URG: 0 RST: 1"],
 ];
 
@@ -54,6 +60,35 @@ const LINES: [name: string, ip: Uint8Array, verdict: Verdict, line: string][] = 
     Verdict.BelowTrigger,
     "Scan from: [2001:db8::9] (2001:db8::9) protocol: [UDP] port: [65535] type: [UDP] " +
     "IP opts: [unknown] ignored: [false] triggered: [false] noblock: [unset] blocked: [unset]",
+  ],
+  [
+    "an echo request",
+    ipv4(icmp(8), { protocol: 1 }),
+    Verdict.BelowTrigger,
+    "Scan from: [192.0.2.9] (192.0.2.9) protocol: [ICMP] port: [0] type: [ICMP echo request] " +
+    "IP opts: [not set] ignored: [false] triggered: [false] noblock: [unset] blocked: [unset]",
+  ],
+  [
+    "an echo request over IPv6",
+    ipv6(icmp(128), { nextHeader: 58 }),
+    Verdict.Ignored,
+    "Scan from: [2001:db8::9] (2001:db8::9) protocol: [ICMP] port: [0] type: [ICMP echo request] " +
+    "IP opts: [unknown] ignored: [true] triggered: [unset] noblock: [unset] blocked: [unset]",
+  ],
+  [
+    "a timestamp request",
+    ipv4(icmp(13), { protocol: 1, options: 8 }),
+    Verdict.BelowTrigger,
+    "Scan from: [192.0.2.9] (192.0.2.9) protocol: [ICMP] port: [0] type: [ICMP timestamp request] " +
+    "IP opts: [set] ignored: [false] triggered: [false] noblock: [unset] blocked: [unset]",
+  ],
+  [
+    "an address mask request",
+    ipv4(icmp(17), { protocol: 1 }),
+    Verdict.BelowTrigger,
+    "Scan from: [192.0.2.9] (192.0.2.9) protocol: [ICMP] port: [0] " +
+    "type: [ICMP address mask request] " +
+    "IP opts: [not set] ignored: [false] triggered: [false] noblock: [unset] blocked: [unset]",
   ],
   [
     "same host",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SocketDiagnosis } from "../../ffi/sock_diag.ts";
+import { SocketDiagnosis, TCP_LISTEN } from "../../ffi/sock_diag.ts";
 import { formatAddress } from "../../src/packet/address.ts";
 
 const TCP = 6;
@@ -42,5 +42,44 @@ Deno.test("SocketDiagnosis lists listening ports, and connections while both end
   clients[1].close();
   assert.deepEqual(connections(), [`ipv4 ${mapped}`]);
   for (const client of [clients[0], clients[2]]) client.close();
+  diagnosis.close();
+});
+
+Deno.test("SocketDiagnosis lists connections in every state, and knows the state of one", async () => {
+  const diagnosis = new SocketDiagnosis();
+  using both = Deno.listen({ hostname: "::", port: 0 });
+  const { port } = both.addr as Deno.NetAddr;
+  const found = (): string[] => {
+    const found: string[] = [];
+    const ends = new Uint8Array(36);
+    diagnosis.allTcpConnections(ends, (localPort) => {
+      if (localPort !== port) return;
+      const [local, remote] = [ends.subarray(0, 16), ends.subarray(16, 32)];
+      assert.equal(ends[32] << 8 | ends[33], port);
+      found.push(
+        `${formatAddress(6, local)} ${formatAddress(6, remote)} ${ends[34] << 8 | ends[35]}`,
+      );
+    });
+    return found.sort();
+  };
+  assert.deepEqual(found(), []);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const server = await both.accept();
+  const { port: clientPort } = client.localAddr as Deno.NetAddr;
+  const mapped = formatAddress(6, Uint8Array.fromHex("00000000000000000000ffff7f000001"));
+  const line = `${mapped} ${mapped} ${clientPort}`;
+  assert.deepEqual(found(), [line]);
+  const home = Uint8Array.of(127, 0, 0, 1);
+  const state = (remotePort: number) => diagnosis.stateOf(TCP, 4, home, port, home, remotePort, 0);
+  const [ESTABLISHED, CLOSE_WAIT] = [1, 8]; // <net/tcp_states.h>
+  assert.deepEqual([state(clientPort), state(1)], [ESTABLISHED, TCP_LISTEN]);
+  await client.closeWrite();
+  assert.equal(await server.read(new Uint8Array(1)), null);
+  assert.deepEqual([state(clientPort), found()], [CLOSE_WAIT, [line]]);
+  const used = new Uint8Array(65_536);
+  diagnosis.usedTcpPorts(used);
+  assert.deepEqual([used[port], used[clientPort]], [1, 1]);
+  client.close();
+  server.close();
   diagnosis.close();
 });

@@ -83,7 +83,7 @@ const event: fc.Arbitrary<ScanEvent> = fc.record({
   mode: fc.constantFrom("stealth", "connect"),
   source: fc.oneof(ipv4, ipv6),
   destination: fc.oneof(ipv4, ipv6),
-  protocol: fc.constantFrom("TCP", "UDP"),
+  protocol: fc.constantFrom("TCP", "UDP", "ICMP"),
   sourcePort: fc.nat(65_535),
   port: fc.nat(65_535),
   type: fc.oneof(fc.nat(255).map(tcpScanType), fc.constant("UDP"), fc.constant("Connect"), text),
@@ -111,8 +111,10 @@ Deno.test("JsonLines.event() says all of an event, whatever came before, as the 
         ...(host !== event.source && { domain: host }),
       });
       assert.deepEqual(destination, { ip: event.destination, port: event.port });
-      assert.equal(network.transport, event.protocol.toLowerCase());
-      assert.equal(network.type, event.source.includes(":") ? "ipv6" : "ipv4");
+      const six = event.source.includes(":");
+      const keyword = event.protocol === "ICMP" && six ? "ipv6-icmp" : event.protocol.toLowerCase();
+      assert.equal(network.transport, keyword);
+      assert.equal(network.type, six ? "ipv6" : "ipv4");
       const { ignored, triggered, noblock, blocked } = event.flags;
       assert.deepEqual(portsentry, {
         schema: 1,

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../src/packet/address.ts";
 import { decode, LinkType } from "../../src/packet/decode.ts";
-import { IpOptions, Packet, Protocol, Reject, REJECT_NAMES } from "../../src/packet/packet.ts";
+import {
+  IcmpType,
+  IpOptions,
+  Packet,
+  Protocol,
+  Reject,
+  REJECT_NAMES,
+} from "../../src/packet/packet.ts";
 import {
   authentication,
   bytes,
@@ -10,6 +17,7 @@ import {
   ethernet,
   extension,
   fragmentHeader,
+  icmp,
   ipv4,
   ipv6,
   LINKS,
@@ -74,6 +82,28 @@ Deno.test("decode() reads a UDP datagram's ports and clears the TCP flags", () =
   assert.equal(packet.destinationPort, 161);
   assert.equal(packet.tcpFlags, 0);
 });
+
+const REQUESTS: [name: string, type: IcmpType, frame: Uint8Array][] = [
+  ["an echo request", IcmpType.Echo, ipv4(icmp(8), { protocol: 1 })],
+  ["a timestamp request", IcmpType.Timestamp, ipv4(icmp(13), { protocol: 1 })],
+  ["an address mask request", IcmpType.AddressMask, ipv4(icmp(17), { protocol: 1, options: 8 })],
+  ["an echo request of ICMPv6", IcmpType.Echo, ipv6(icmp(128), { nextHeader: 58 })],
+  [
+    "an echo request of ICMPv6 behind options",
+    IcmpType.Echo,
+    ipv6(bytes(extension(58), icmp(128)), { nextHeader: 60 }),
+  ],
+];
+
+for (const [name, type, frame] of REQUESTS) {
+  Deno.test(`decode() reads ${name}, which has no ports and flags`, () => {
+    const packet = decoded(ethernet(ipv4(tcp())), Ethernet);
+    assert.equal(decode(frame, frame.length, Raw, packet), true);
+    assert.equal(packet.protocol, Protocol.Icmp);
+    assert.equal(packet.icmpType, type);
+    assert.deepEqual([packet.sourcePort, packet.destinationPort, packet.tcpFlags], [0, 0, 0]);
+  });
+}
 
 Deno.test("decode() reads TCP behind 40 bytes of IPv4 options and a TCP header of 60", () => {
   const packet = decoded(ipv4(tcp({ options: 40 }), { options: 40 }), Raw);
@@ -186,7 +216,23 @@ const REJECTED: [why: string, name: string, frame: Uint8Array, linkType: number]
     Raw,
   ],
   ["bad UDP header", "a UDP length of 7", ipv4(udp({ length: 7 }), { protocol: 17 }), Raw],
-  ["neither TCP nor UDP", "ICMP", ipv4(new Uint8Array(8), { protocol: 1 }), Raw],
+  ["neither TCP nor UDP", "an answer of ICMP", ipv4(icmp(0), { protocol: 1 }), Raw],
+  ["neither TCP nor UDP", "an error of ICMP", ipv4(icmp(3), { protocol: 1 }), Raw],
+  ["neither TCP nor UDP", "an answer of ICMPv6", ipv6(icmp(129), { nextHeader: 58 }), Raw],
+  [
+    "neither TCP nor UDP",
+    "ICMP's number for echo in ICMPv6",
+    ipv6(icmp(8), { nextHeader: 58 }),
+    Raw,
+  ],
+  ["neither TCP nor UDP", "ICMP over IPv6", ipv6(icmp(8), { nextHeader: 1 }), Raw],
+  ["neither TCP nor UDP", "ICMPv6 over IPv4", ipv4(icmp(128), { protocol: 58 }), Raw],
+  [
+    "short ICMP header",
+    "an echo request cut at 7 bytes",
+    ipv4(icmp().subarray(0, 7), { protocol: 1 }),
+    Raw,
+  ],
   ["neither TCP nor UDP", "ESP in IPv6", ipv6(tcp(), { nextHeader: 50 }), Raw],
   ["neither TCP nor UDP", "no next header", ipv6(new Uint8Array(0), { nextHeader: 59 }), Raw],
   [

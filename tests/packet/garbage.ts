@@ -11,11 +11,12 @@ import { PortSet } from "../../src/config/ports.ts";
 import { Detector } from "../../src/detector/detector.ts";
 import { SourceTable } from "../../src/detector/source_table.ts";
 import { decode, decodeBetween } from "../../src/packet/decode.ts";
-import { Packet } from "../../src/packet/packet.ts";
+import { Packet, Protocol } from "../../src/packet/packet.ts";
 import { Fingerprints } from "../../src/scan/fingerprint.ts";
 import { ScanTracker } from "../../src/scan/scan_tracker.ts";
+import { Pings } from "../../src/sentry/pings.ts";
 import { Savefile } from "../../src/sentry/savefile.ts";
-import { bytes, corpus, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
+import { bytes, corpus, icmp, ipv4, ipv6, LINKS, tcp } from "../frames.ts";
 import { Blocks, pcap } from "../savefiles.ts";
 
 const PACKETS = 1_000_000;
@@ -25,6 +26,8 @@ const frames = [
   ...LINKS.flatMap(([name, linkType, build]) => [
     { name, linkType, bytes: build(ipv4(tcp()), 0x0800) },
     { name, linkType, bytes: build(ipv6(tcp()), 0x86dd) },
+    { name, linkType, bytes: build(ipv4(icmp(), { protocol: 1 }), 0x0800) },
+    { name, linkType, bytes: build(ipv6(icmp(128), { nextHeader: 58 }), 0x86dd) },
   ]),
 ];
 const parsed = parseIgnoreFile(
@@ -33,7 +36,13 @@ const parsed = parseIgnoreFile(
 );
 if (!("ignore" in parsed)) throw new Error("the ignore file is good");
 const ports = new PortSet([{ first: 1, last: 1024 }]);
-const detectorConfig = { ...defaultConfig("c"), tcpPorts: ports, udpPorts: ports, scanTrigger: 3 };
+const detectorConfig = {
+  ...defaultConfig("c"),
+  tcpPorts: ports,
+  udpPorts: ports,
+  detect: "extended" as const,
+  scanTrigger: 3,
+};
 const detector = new Detector(
   detectorConfig,
   parsed.ignore,
@@ -55,6 +64,7 @@ const scans = new ScanTracker({
     throw new Error("none of them ends");
   },
 });
+const pings = new Pings();
 const packet = new Packet();
 const fingerprints = new Fingerprints(64);
 let unknown = 0;
@@ -73,7 +83,10 @@ function work(packets: number): void {
     fingerprints.note(i & 63, packet);
     if (fingerprints.toolOf(i & 63) === "unknown") unknown++;
     if ((i & 1023) === 0) fingerprints.reset(i >> 10 & 63);
-    if (!detector.isProbe(packet)) continue;
+    if (!detector.isProbe(packet)) {
+      if (!detector.isProbeUnlessAsked(packet)) continue;
+      if (packet.protocol === Protocol.Icmp && !pings.isNews(packet)) continue;
+    }
     verdicts[detector.judge(packet)]++;
     // A thousand sources come again, to other ports and after parts of milliseconds.
     packet.source[1] = 0;

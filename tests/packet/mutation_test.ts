@@ -9,6 +9,7 @@ import {
   corpus,
   extension,
   fragmentHeader,
+  icmp,
   ipv4,
   ipv6,
   LINKS,
@@ -26,6 +27,8 @@ function seeds(): NamedFrame[] {
   const built = LINKS.flatMap(([name, linkType, build]) => [
     { name, linkType, bytes: build(ipv4(tcp({ options: 40 }), { options: 40 }), 0x0800) },
     { name, linkType, bytes: build(ipv4(udp(), { protocol: 17 }), 0x0800) },
+    { name, linkType, bytes: build(ipv4(icmp(), { protocol: 1 }), 0x0800) },
+    { name, linkType, bytes: build(ipv6(icmp(128), { nextHeader: 58 }), 0x86dd) },
     {
       name,
       linkType,

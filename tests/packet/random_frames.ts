@@ -9,6 +9,7 @@ import {
   bytes,
   extension,
   fragmentHeader,
+  icmp,
   ipv4,
   ipv6,
   LINKS,
@@ -32,6 +33,8 @@ export interface RandomFrame {
 
 const TCP = 6;
 const UDP = 17;
+const ICMP = 1;
+const ICMPV6 = 58;
 /** Extension headers: number, and a header before `next`. */
 const EXTENSIONS: [number, (next: number, random: Random) => Bytes][] = [
   [0, (next, random) => extension(next, random.below(3))],
@@ -59,10 +62,11 @@ export function randomFrames(count: number, seed: number): RandomFrame[] {
 }
 
 function rightFrame(random: Random): { linkType: number; bytes: Bytes } {
-  const protocol = random.oneIn(2) ? TCP : random.oneIn(4) ? random.below(256) : UDP;
+  const six = random.oneIn(2);
+  const others = random.oneIn(4) ? random.below(256) : six === random.oneIn(8) ? ICMP : ICMPV6;
+  const protocol = random.oneIn(2) ? TCP : random.oneIn(2) ? others : UDP;
   const payload = Uint8Array.from({ length: random.below(24) }, () => random.next());
   const transport = transportOf(protocol, payload, random);
-  const six = random.oneIn(2);
   const ip = six
     ? ipv6Packet(transport, protocol, random)
     : ipv4Packet(transport, protocol, random);
@@ -73,6 +77,9 @@ function rightFrame(random: Random): { linkType: number; bytes: Bytes } {
 }
 
 function transportOf(protocol: number, payload: Uint8Array, random: Random): Bytes {
+  if (protocol === ICMP || protocol === ICMPV6) {
+    return bytes(icmp(random.pick([0, 3, 8, 13, 17, 128, 129, 135])), payload);
+  }
   const port = random.next() & 0xffff;
   const header = protocol === UDP
     ? udp({ port, length: 8 + payload.length })

@@ -12,13 +12,15 @@ const SNAPSHOT_BYTES = 262_144;
 export interface Reading {
   text: string;
   packet?: {
-    protocol: "TCP" | "UDP";
+    protocol: "TCP" | "UDP" | "ICMP";
     source: string;
     sourcePort: number;
     destination: string;
     destinationPort: number;
-    /** TCP control bits; 0 for UDP. */
+    /** TCP control bits; 0 for the others. */
     flags: number;
+    /** Of ICMP; ICMPv6 has the numbers of ICMP. */
+    icmpType?: number;
   };
 }
 
@@ -80,8 +82,23 @@ const PORTS = /(?:^|\s)([0-9a-f.:]+)\.(\d+) > ([0-9a-f.:]+)\.(\d+):(.*)/;
 const IP_LINE = /^ (?:\S+ +\S+ +)?IP6? /;
 /** The same behind IPv6 extension headers: `2001:db8::9 > 2001:db8::1: HBH (pad1) 40000 > 23: …`. */
 const PORTS_BEHIND = /\s([0-9a-f:]+) > ([0-9a-f:]+): .*?\s(\d+) > (\d+):(.*)/;
+/** `192.0.2.9 > 192.0.2.1: ICMP echo request, …`, behind extension headers as well. */
+const PING =
+  /(?:^|\s)([0-9a-f.:]+) > ([0-9a-f.:]+): (?:\S.*?[)\s] *)?ICMP6?,? (echo request|time stamp query|address mask request)/;
+const PING_TYPES: Record<string, number> = {
+  "echo request": 8,
+  "time stamp query": 13,
+  "address mask request": 17,
+};
+
 function reading(text: string): Reading {
   if (!IP_LINE.test(text)) return { text };
+  const [, from, to, request] = PING.exec(text) ?? [];
+  if (request !== undefined && isWhole(from) && isWhole(to)) {
+    const icmp = { protocol: "ICMP", sourcePort: 0, destinationPort: 0, flags: 0 } as const;
+    const packet = { ...icmp, source: from, destination: to, icmpType: PING_TYPES[request] };
+    return { text, packet };
+  }
   const [, source, sourcePort, destination, destinationPort, rest] = PORTS.exec(text) ??
     inOrder(PORTS_BEHIND.exec(text));
   if (rest === undefined || !isWhole(source) || !isWhole(destination)) return { text };

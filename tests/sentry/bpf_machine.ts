@@ -9,9 +9,20 @@ const MOST_INSTRUCTIONS = 4096; // BPF_MAXINSNS, <linux/bpf_common.h>
 const JUMP = 0x05;
 const CONDITIONAL = [0x15, 0x25, 0x35, 0x45];
 const RETURN = 0x06;
+const PACKET_TYPE = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE, <linux/filter.h>
+export const PACKET_HOST = 0; // <linux/if_packet.h>
+export const PACKET_OUTGOING = 4;
 
-/** Whether a program lets a packet pass. */
-export function accepts(program: Uint8Array<ArrayBuffer>, packet: Uint8Array): boolean {
+/**
+ * Whether a program lets a packet pass.
+ *
+ * @param type whether it comes in or goes out, as the kernel numbers that
+ */
+export function accepts(
+  program: Uint8Array<ArrayBuffer>,
+  packet: Uint8Array,
+  type = PACKET_HOST,
+): boolean {
   const view = new DataView(program.buffer);
   const bytes = new DataView(packet.buffer, packet.byteOffset, packet.length);
   let [a, x] = [0, 0];
@@ -22,7 +33,7 @@ export function accepts(program: Uint8Array<ArrayBuffer>, packet: Uint8Array): b
     try {
       if (code === 0x20) a = bytes.getUint32(k);
       else if (code === 0x28) a = bytes.getUint16(k);
-      else if (code === 0x30) a = bytes.getUint8(k);
+      else if (code === 0x30) a = k === PACKET_TYPE ? type : bytes.getUint8(k);
       else if (code === 0x48) a = bytes.getUint16(x + k);
       else if (code === 0x50) a = bytes.getUint8(x + k);
       else if (code === 0xb1) x = (bytes.getUint8(k) & 0xf) * 4;

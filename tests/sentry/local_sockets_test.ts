@@ -64,6 +64,17 @@ for (const [name, packet, takes] of CASES) {
   });
 }
 
+Deno.test("LocalSockets.takes() finds TCP connections if asked for, and each one's own peer alone", () => {
+  const sockets = new LocalSockets([{ protocol: Protocol.Tcp, table: TCP }], { connections: true });
+  const segment = packet(6, 4, [10, 0, 0, 1], 40000);
+  assert.equal(sockets.takes(segment), false);
+  segment.sourcePort = 80;
+  assert.equal(sockets.takes(segment), true);
+  segment.source[3] = 3;
+  assert.equal(sockets.takes(segment), false);
+  assert.equal(sockets.takes(packet(6, 4, [10, 0, 0, 1], 80)), true);
+});
+
 Deno.test("ListedServices finds a real listener in /proc/net", async () => {
   assert.match(readSystemFile("/proc/net/tcp"), /local_address/);
   const server = createServer();

@@ -191,6 +191,21 @@ Deno.test("fail2ban binds to the source, whatever it calls itself", async () => 
   }
 });
 
+Deno.test("fail2ban counts segments that nobody asked for, and no pings", async () => {
+  await using fail2ban = await Fail2ban.create();
+  const below = ["false", "false", "unset", "unset"];
+  const ping = { port: 0, protocol: "ICMP", type: "ICMP echo request" };
+  assert.deepEqual(
+    await fail2ban.failures([
+      HISTORY + eventLine({ source: "192.0.2.1", port: 23, type: "TCP ACK scan" }),
+      HISTORY + eventLine({ source: "192.0.2.2", port: 23, type: "TCP Maimon scan" }),
+      HISTORY + eventLine({ source: "192.0.2.3", ...ping, flags: below }),
+      HISTORY + eventLine({ source: "192.0.2.4", ...ping }),
+    ]),
+    ["192.0.2.1", "192.0.2.2"],
+  );
+});
+
 /** Lines that hold an event, but that Portsentry did not write. */
 const FOREIGN = [
   VICTIM, // without a time

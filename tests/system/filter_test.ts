@@ -5,12 +5,14 @@ import {
   ethernet,
   extension,
   fragmentHeader,
+  icmp,
   ipv4,
   ipv6,
   tcp,
   udp,
 } from "../frames.ts";
 import { Network } from "./network.ts";
+import { DOUBT_MS } from "../../src/limits.ts";
 import { METHODS, Program } from "./program.ts";
 
 const frame4 = (ip: Uint8Array) => ethernet(ip);
@@ -81,6 +83,44 @@ for (const [name, method] of WAYS) {
       .map((line) => Number(/port: \[(\d+)\]/.exec(line)?.[1])).sort();
     const names = ports.map((port) => probes[port - FIRST_PORT][0]);
     assert.deepEqual(names, probes.map(([name]) => name));
+  });
+}
+
+const ACK = 0x10;
+
+/** Probes of DETECT="extended", in the order they are told; what it leaves out stands between them. */
+const EXTENDED: [type: string | undefined, frame: Uint8Array][] = [
+  ["TCP ACK scan", frame4(ipv4(tcp({ port: 1001, flags: ACK })))],
+  [undefined, frame4(ipv4(tcp({ port: 1001, flags: ACK | 0x02 })))],
+  ["TCP ACK scan", frame4(ipv4(tcp({ port: 1002, flags: ACK }), { options: 40 }))],
+  [undefined, frame6(6, tcp({ port: 1001, flags: ACK | 0x04 }))],
+  ["TCP Maimon scan", frame6(6, tcp({ port: 1003, flags: ACK | 0x01 }))],
+  [undefined, frame4(ipv4(icmp(0), { protocol: 1 }))],
+  ["ICMP echo request", frame4(ipv4(icmp(8), { protocol: 1 }))],
+  [undefined, frame6(58, icmp(129))],
+  ["ICMP echo request", frame6(58, icmp(128))],
+  [undefined, frame4(ipv4(icmp(8), { protocol: 1, destination: [192, 0, 2, 77] }))],
+  ["ICMP timestamp request", frame4(ipv4(icmp(13), { protocol: 1, options: 8 }))],
+  [undefined, frame4(ipv4(icmp(13), { protocol: 1, fragment: 0x2001 }))],
+  ["ICMP address mask request", frame4(ipv4(icmp(17), { protocol: 1, fragment: 0x2000 }))],
+  [undefined, frame4(ipv4(tcp({ port: 999, flags: ACK })))],
+  ["TCP SYN/Normal scan", frame4(ipv4(tcp({ port: 1004 })))],
+];
+
+for (const [name, method] of WAYS) {
+  Deno.test(`the kernel filter of ${name} lets what DETECT="extended" adds through, once`, async () => {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      ...method,
+      config: 'TCP_PORTS="1001-1100"\nDETECT="extended"',
+      namespace: network.watched,
+    });
+    await new Promise((resolve) => setTimeout(resolve, DOUBT_MS + 100));
+    await network.inject(EXTENDED.map(([, frame]) => frame));
+    const expected = EXTENDED.flatMap(([type]) => type === undefined ? [] : [type]);
+    const types = (await program.events(expected.length))
+      .map((line) => /type: \[([^\]]+)\]/.exec(line)?.[1]);
+    assert.deepEqual(types, expected);
   });
 }
 

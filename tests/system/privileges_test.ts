@@ -49,6 +49,12 @@ const KINDS: [name: string, options: ProgramOptions, state: string, told: RegExp
     undefined,
   ]),
   [
+    'DETECT="extended"',
+    { config: `TCP_PORTS="1-1024"\n${AS_NOBODY}DETECT="extended"` },
+    reduced(NOBODY, "2000"),
+    undefined,
+  ],
+  [
     "DRY_RUN",
     {
       config: `TCP_PORTS="1-1024"\n${AS_NOBODY}BLOCK_TCP="1"\nFIREWALL="nftables"\n` +

@@ -10,7 +10,13 @@ import { formatEvent } from "../../../src/log/event_line.ts";
 import { addressBytes } from "../../../src/packet/address.ts";
 import { decode, isKnownLinkType, LinkType } from "../../../src/packet/decode.ts";
 import { Headers } from "../../../src/packet/headers.ts";
-import { Packet, Protocol, Reject, REJECT_NAMES } from "../../../src/packet/packet.ts";
+import {
+  type IcmpType,
+  Packet,
+  Protocol,
+  Reject,
+  REJECT_NAMES,
+} from "../../../src/packet/packet.ts";
 import { Fingerprints } from "../../../src/scan/fingerprint.ts";
 import {
   authentication,
@@ -18,6 +24,7 @@ import {
   corpus,
   extension,
   fragmentHeader,
+  icmp,
   ipv4,
   ipv6,
   LINKS,
@@ -30,8 +37,9 @@ const UNKNOWN_LINK_TYPE = 4242;
 
 /** What log parsers and fail2ban filters look for. */
 const EVENT_LINE = new RegExp(
-  "^Scan from: \\[([0-9a-f.:]+)\\] \\(\\1\\) protocol: \\[(?:TCP|UDP)\\] port: \\[\\d{1,5}\\] " +
-    "type: \\[(?:TCP (?:NULL|XMAS|FIN|SYN/Normal) scan|UDP|" +
+  "^Scan from: \\[([0-9a-f.:]+)\\] \\(\\1\\) protocol: \\[(?:TCP|UDP|ICMP)\\] port: \\[\\d{1,5}\\] " +
+    "type: \\[(?:TCP (?:NULL|XMAS|FIN|SYN/Normal|ACK|Maimon) scan|UDP|" +
+    "ICMP (?:echo|timestamp|address mask) request|" +
     "Unknown Type: TCP Packet Flags(?:: | )(?:[A-Z]{3}: [01] ?)+)\\] " +
     "IP opts: \\[(?:set|not set|unknown)\\] " +
     "ignored: \\[\\w+\\] triggered: \\[\\w+\\] noblock: \\[\\w+\\] blocked: \\[\\w+\\]$",
@@ -83,6 +91,7 @@ function decodes(linkType: number, input: Uint8Array<ArrayBuffer>, length: numbe
     packet.ipStart =
     packet.transportStart =
       junk;
+  packet.icmpType = junk as IcmpType;
 
   const taken = decode(input, length, linkType, packet);
   assert.equal(taken, packet.reject === Reject.None);
@@ -114,6 +123,8 @@ function seedsFor(linkType: number): Seed[] {
     ["tcp4 of Linux", ipv4(tcp({ options: LINUX_OPTIONS, window: 64_240 })), 0x0800],
     ["udp4", ipv4(udp(), { protocol: 17 }), 0x0800],
     ["tcp6", ipv6(tcp()), 0x86dd],
+    ["icmp4", ipv4(icmp(), { protocol: 1 }), 0x0800],
+    ["icmp6", ipv6(icmp(128), { nextHeader: 58 }), 0x86dd],
     ["udp6", ipv6(udp(), { nextHeader: 17 }), 0x86dd],
     ["tcp6 behind a chain", ipv6(bytes(extension(60), chain, tcp()), { nextHeader: 0 }), 0x86dd],
   ];

@@ -6,16 +6,20 @@
 import assert from "node:assert/strict";
 import { attributes, errorOf, HEADER_BYTES, walkMessages } from "../../../ffi/netlink_message.ts";
 import { gatewaysOf, isDefault } from "../../../ffi/routes.ts";
+import { defaultConfig } from "../../../src/config/config.ts";
+import { IgnoreList } from "../../../src/config/ignore_list.ts";
 import { type PortRange, PortSet } from "../../../src/config/ports.ts";
+import { Detector } from "../../../src/detector/detector.ts";
+import { SourceTable } from "../../../src/detector/source_table.ts";
 import { decode, LinkType } from "../../../src/packet/decode.ts";
-import { Packet, Protocol, TcpFlag } from "../../../src/packet/packet.ts";
+import { Packet, Protocol } from "../../../src/packet/packet.ts";
 import { parseNameServers } from "../../../src/response/name_servers.ts";
 import { parseTcpCounters } from "../../../src/response/tcp_counters.ts";
 import { parseTcpTable } from "../../../src/response/tcp_tables.ts";
-import { assembledFilters } from "../../../src/sentry/bpf.ts";
+import { assembledFilters, handshakesProgram } from "../../../src/sentry/bpf.ts";
 import type { OwnNetwork } from "../../../src/sentry/interfaces.ts";
 import { LocalSockets } from "../../../src/sentry/local_sockets.ts";
-import { accepts, assertLoadable } from "../../sentry/bpf_machine.ts";
+import { accepts, assertLoadable, PACKET_OUTGOING } from "../../sentry/bpf_machine.ts";
 import { bytesTarget, type Target, textTarget } from "../target.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -114,19 +118,25 @@ function holds({ address, prefix }: OwnNetwork, size: number, other: Uint8Array)
 /** The kernel's filters may let more pass than is a probe, but nothing less. */
 function filters(input: Bytes, length: number): string {
   const { own, tcpPorts, udpPorts, frame } = readCase(input.slice(0, length));
-  const { headers, extensions } = assembledFilters(own, tcpPorts, udpPorts);
-  assertLoadable(headers);
-  assertLoadable(extensions);
-  const passes = accepts(headers, frame) || accepts(extensions, frame);
   const packet = new Packet();
-  const probe = decode(frame, frame.length, LinkType.Raw, packet) &&
-    (packet.protocol === Protocol.Udp
-      ? udpPorts.has(packet.destinationPort)
-      : tcpPorts.has(packet.destinationPort) &&
-        (packet.tcpFlags & (TcpFlag.Ack | TcpFlag.Rst)) === 0) &&
+  const decoded = decode(frame, frame.length, LinkType.Raw, packet) &&
     own.some((one) => holds(one, packet.version === 4 ? 4 : 16, packet.destination));
-  if (probe) assert.ok(passes, "the filters reject a probe");
-  return `${headers.toHex()} ${extensions.toHex()} ${passes}`;
+  const told = (["classic", "extended"] as const).map((detect) => {
+    const config = { ...defaultConfig(""), tcpPorts, udpPorts, detect };
+    const { headers, extensions } = assembledFilters(own, config);
+    assertLoadable(headers);
+    assertLoadable(extensions);
+    const passes = accepts(headers, frame) || accepts(extensions, frame);
+    const detector = new Detector(config, new IgnoreList([]), new SourceTable(8), {
+      disableLocalCheck: false,
+    });
+    const probe = decoded && (detector.isProbe(packet) || detector.isProbeUnlessAsked(packet));
+    if (probe) assert.ok(passes, `the filters reject a probe of ${detect}`);
+    return `${headers.toHex()} ${extensions.toHex()} ${passes}`;
+  });
+  const handshakes = handshakesProgram(own, tcpPorts);
+  assertLoadable(handshakes);
+  return `${told.join()} ${accepts(handshakes, frame, PACKET_OUTGOING)}`;
 }
 
 const PIECES = ["02000000", "03000000", "10000000", "14000000", "08000100c0000201"]
