@@ -29,7 +29,8 @@ export class Lately {
   probe({ source, protocol, port, tool }: ScanEvent, nowMs: number): void {
     this.#all.add(ALL, nowMs);
     this.#sources.add(source, nowMs, tool);
-    this.#ports.add(protocol === "TCP" ? port : UDP_FIRST + port, nowMs);
+    // A ping goes to no port.
+    if (protocol !== "ICMP") this.#ports.add(protocol === "TCP" ? port : UDP_FIRST + port, nowMs);
   }
 
   /** A host has been blocked for an event. */

@@ -15,7 +15,14 @@ import { formatLocalTime } from "../log/local_time.ts";
 import pageScript from "./page.js" with { type: "text" };
 import pageStyle from "./page.css" with { type: "text" };
 import { cell, type Head, type Html, join, markup, piece, table } from "./markup.ts";
-import type { Period, ReportData, ScanGroup, Sum } from "./report_data.ts";
+import {
+  allOf,
+  type Period,
+  protocolsOf,
+  type ReportData,
+  type ScanGroup,
+  type Sum,
+} from "./report_data.ts";
 import { grouped, isEmpty, localMinute } from "./report_text.ts";
 
 /** What the page's script draws. */
@@ -92,9 +99,9 @@ function inertJson(value: unknown): string {
 }
 
 function sums(report: ReportData): Html {
-  const { tcp, udp, scans, sources, blocksMade, blockedNow } = report;
+  const { scans, sources, blocksMade, blockedNow } = report;
   const facts = {
-    "Probes": tcp + udp,
+    "Probes": allOf(report),
     "Scans": scans,
     "Sources": sources,
     "Hosts blocked": blocksMade,
@@ -119,9 +126,9 @@ ${drawn ?? ""}${told}
 }
 
 function partsOf(report: ReportData): Part[] {
-  const { tcp, udp, blocksMade, topSources, ports, tools, kinds, types } = report;
+  const { blocksMade, topSources, ports, tools, kinds, types } = report;
   const periods = [
-    ...(tcp + udp === 0 ? [] : [probesByTime(report)]),
+    ...(allOf(report) === 0 ? [] : [probesByTime(report)]),
     ...(blocksMade === 0 ? [] : [blocksByTime(report)]),
   ];
   return [
@@ -136,7 +143,9 @@ function partsOf(report: ReportData): Part[] {
   ];
 }
 
-function probesByTime({ timeline, periodMs }: ReportData): Part {
+function probesByTime(report: ReportData): Part {
+  const { timeline, periodMs } = report;
+  const protocols = protocolsOf(report);
   return {
     title: "Probes over time",
     whole: true,
@@ -144,14 +153,21 @@ function probesByTime({ timeline, periodMs }: ReportData): Part {
       id: "timeline",
       height: 220,
       labels: timeline.map((period) => labelOf(period, periodMs)),
-      series: [
-        { label: "TCP", colour: "tcp", values: timeline.map(({ tcp }) => tcp) },
-        { label: "UDP", colour: "udp", values: timeline.map(({ udp }) => udp) },
-      ],
+      series: protocols.map((name) => ({
+        label: name.toUpperCase(),
+        colour: name,
+        values: timeline.map((period) => period[name]),
+      })),
     },
     table: table(
-      [{ title: "From" }, { title: "TCP", number: true }, { title: "UDP", number: true }],
-      timeline.map(({ startMs, tcp, udp }) => [localMinute(startMs), grouped(tcp), grouped(udp)]),
+      [
+        { title: "From" },
+        ...protocols.map((name) => ({ title: name.toUpperCase(), number: true })),
+      ],
+      timeline.map((period) => [
+        localMinute(period.startMs),
+        ...protocols.map((name) => grouped(period[name])),
+      ]),
     ),
   };
 }

@@ -39,21 +39,24 @@ export interface SourceSum {
   blocked: boolean;
 }
 
+/** Protocols of probes. */
+export const PROTOCOLS = ["tcp", "udp", "icmp"] as const;
+export type ProtocolName = typeof PROTOCOLS[number];
+
+/** Probes by protocol. */
+export type Probes = Record<ProtocolName, number>;
+
 /** A bar of the timeline. */
-export interface Period {
+export interface Period extends Probes {
   startMs: number;
-  tcp: number;
-  udp: number;
   blocks: number;
 }
 
 /** A report. Times are of the wall clock, in milliseconds since 1970. */
-export interface ReportData {
+export interface ReportData extends Probes {
   /** The start of an hour: what is summed by the hour cannot be cut. */
   fromMs: number;
   toMs: number;
-  tcp: number;
-  udp: number;
   timeline: Period[];
   /** How long one of its bars is. */
   periodMs: number;
@@ -118,7 +121,7 @@ export function readReport(path: string, sinceMs: number, nowMs: number): Report
 
 type Events = Pick<
   ReportData,
-  "tcp" | "udp" | "timeline" | "periodMs" | "types" | "ports" | "otherPorts" | "blocksMade"
+  ProtocolName | "timeline" | "periodMs" | "types" | "ports" | "otherPorts" | "blocksMade"
 >;
 
 function eventsOf(database: DatabaseSync, first: number, nowMs: number): Events {
@@ -132,17 +135,27 @@ function eventsOf(database: DatabaseSync, first: number, nowMs: number): Events 
   const protocols = sums("protocol");
   const ports = sums("port").filter(({ name }) => name !== "other").sort(byEvents);
   const top = ports.slice(0, REPORT_ROWS);
-  const tcp = eventsOf(protocols, "TCP");
-  const udp = eventsOf(protocols, "UDP");
+  const [tcp, udp, icmp] = PROTOCOLS.map((name) => eventsOf(protocols, name.toUpperCase()));
   return {
     tcp,
     udp,
+    icmp,
     types: sums("type").slice(0, REPORT_ROWS),
     ports: top,
     otherPorts: tcp + udp - top.reduce((sum, { events }) => sum + events, 0),
     blocksMade: eventsOf(sums("blocks"), ""),
     ...timelineOf(database, first, nowMs),
   };
+}
+
+/** All probes. */
+export function allOf({ tcp, udp, icmp }: Probes): number {
+  return tcp + udp + icmp;
+}
+
+/** Protocols worth a column: pings only come with DETECT="extended". */
+export function protocolsOf({ icmp }: Probes): readonly ProtocolName[] {
+  return icmp > 0 ? PROTOCOLS : PROTOCOLS.slice(0, 2);
 }
 
 /** Ports that were probed equally often come in the order of their numbers. */
@@ -162,7 +175,7 @@ function timelineOf(
   const startOf = (hour: number) => Math.floor((hour + east) / step) * step - east;
   const periods = new Map<number, Period>();
   for (let hour = startOf(first); hour * HOUR_MS <= nowMs; hour += step) {
-    periods.set(hour, { startMs: hour * HOUR_MS, tcp: 0, udp: 0, blocks: 0 });
+    periods.set(hour, { startMs: hour * HOUR_MS, tcp: 0, udp: 0, icmp: 0, blocks: 0 });
   }
   const rows = database.prepare(
     "SELECT hour, what, value, events FROM hours WHERE what IN ('protocol', 'blocks') AND hour >= ?",
@@ -171,7 +184,10 @@ function timelineOf(
     const period = periods.get(startOf(Number(hour)));
     if (!period) continue; // the clock was set back: it has hours that are still to come
     if (what === "blocks") period.blocks += Number(events);
-    else period[value === "TCP" ? "tcp" : "udp"] += Number(events);
+    else {
+      const name = PROTOCOLS.find((name) => name.toUpperCase() === value);
+      if (name) period[name] += Number(events);
+    }
   }
   return { timeline: [...periods.values()], periodMs: step * HOUR_MS };
 }

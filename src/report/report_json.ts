@@ -10,7 +10,7 @@ export function reportJson(report: ReportData): Record<string, unknown> {
   return {
     from: time(report.fromMs),
     to: time(report.toMs),
-    probes: { tcp: report.tcp, udp: report.udp },
+    probes: { tcp: report.tcp, udp: report.udp, icmp: report.icmp },
     scans: report.scans,
     packets: report.packets,
     sources: report.sources,

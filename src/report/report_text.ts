@@ -7,7 +7,7 @@ import { formatDuration } from "../config/duration.ts";
 import { formatLocalTime } from "../log/local_time.ts";
 import { type Cell, type Column, columns, cut } from "../terminal/columns.ts";
 import { bar, paint, type Style } from "../terminal/style.ts";
-import type { ReportData, ScanGroup, Sum } from "./report_data.ts";
+import { allOf, protocolsOf, type ReportData, type ScanGroup, type Sum } from "./report_data.ts";
 
 const MOST_BAR = 40;
 const LEAST_BAR = 8;
@@ -33,8 +33,9 @@ export function reportText(report: ReportData, style: Style): string {
 }
 
 /** Whether nothing at all is to be told. */
-export function isEmpty({ tcp, udp, scans, blocksMade, blockedNow }: ReportData): boolean {
-  return tcp + udp + scans + blocksMade + blockedNow === 0;
+export function isEmpty(report: ReportData): boolean {
+  const { scans, blocksMade, blockedNow } = report;
+  return allOf(report) + scans + blocksMade + blockedNow === 0;
 }
 
 /** A moment as people write it, on this host's clock. */
@@ -55,9 +56,10 @@ export function roughly(durationMs: number): string {
 
 /** The sums, in words. */
 export function sumsText(report: ReportData): string {
-  const { tcp, udp, scans, sources, blocksMade, blockedNow } = report;
+  const { scans, sources, blocksMade, blockedNow } = report;
+  const each = protocolsOf(report).map((name) => `${grouped(report[name])} ${name.toUpperCase()}`);
   return [
-    `${counted(tcp + udp, "probe")} (${grouped(tcp)} TCP, ${grouped(udp)} UDP)`,
+    `${counted(allOf(report), "probe")} (${each.join(", ")})`,
     `${counted(scans, "scan")} by ${counted(sources, "source")}`,
     `${counted(blocksMade, "host")} blocked, ${grouped(blockedNow)} now`,
   ].join("; ");
@@ -83,19 +85,22 @@ function section(style: Style, title: string, lines: string[]): string[] {
 }
 
 /** A bar a period; none at all when nothing was in any. */
-function timelineLines({ timeline, periodMs }: ReportData, style: Style): string[] {
-  const most = Math.max(0, ...timeline.map(({ tcp, udp }) => tcp + udp));
+function timelineLines(report: ReportData, style: Style): string[] {
+  const { timeline, periodMs } = report;
+  const most = Math.max(0, ...timeline.map(allOf));
   if (most === 0) return [];
   const days = periodMs >= 86_400_000;
+  const protocols = protocolsOf(report);
   const heads: Column[] = [
     { title: days ? "DAY" : "FROM" },
-    { title: "TCP", right: true },
-    { title: "UDP", right: true },
+    ...protocols.map((name) => ({ title: name.toUpperCase(), right: true })),
     { title: "BLOCKS", right: true },
   ];
-  const numbers = timeline.map(({ startMs, tcp, udp, blocks }) => [
-    localMinute(startMs).slice(0, days ? 10 : 16),
-    ...[tcp, udp, blocks].map((n) => n === 0 ? "" : grouped(n)),
+  const numbers = timeline.map((period) => [
+    localMinute(period.startMs).slice(0, days ? 10 : 16),
+    ...[...protocols.map((name) => period[name]), period.blocks].map((n) =>
+      n === 0 ? "" : grouped(n)
+    ),
   ]);
   const lines = columns({ ...style, colours: false }, heads, numbers);
   const room = barRoom(style, Math.max(...lines.map((line) => line.length)));
@@ -104,9 +109,9 @@ function timelineLines({ timeline, periodMs }: ReportData, style: Style): string
   return [
     paint(style, "dim", titles),
     ...rows.map((line, i) => {
-      const { tcp, udp } = timeline[i];
-      const whole = bar(style, tcp + udp, most, room);
-      const part = Math.round(whole.length * tcp / (tcp + udp || 1));
+      const all = allOf(timeline[i]);
+      const whole = bar(style, all, most, room);
+      const part = Math.round(whole.length * timeline[i].tcp / (all || 1));
       const bars = paint(style, "cyan", whole.slice(0, part)) +
         paint(style, "yellow", whole.slice(part));
       return `${line.padEnd(left)}  ${bars}`.trimEnd();

@@ -13,6 +13,12 @@ export const HOUR_MS = 3_600_000;
 
 const LOG = { error: (text: string) => assert.fail(text), notice: () => {} };
 
+const EVENTS = {
+  tcp: { protocol: "TCP", type: "TCP SYN/Normal scan" },
+  udp: { protocol: "UDP", type: "UDP" },
+  icmp: { protocol: "ICMP", type: "ICMP echo request" },
+} as const;
+
 /** A scan that ended so long before now. */
 export function scan(agoMs: number, scan: Partial<ScanRow> = {}): ScanRow {
   return {
@@ -30,7 +36,7 @@ export function scan(agoMs: number, scan: Partial<ScanRow> = {}): ScanRow {
   };
 }
 
-/** Events of the hour that was `hoursAgo`, and scans, in the file at `path`. */
+/** Events of the hour that was `hoursAgo`, such as `tcp/23` or `icmp`, and scans, in the file at `path`. */
 export function write(
   path: string,
   hoursAgo: number,
@@ -41,13 +47,8 @@ export function write(
   const atMs = NOW_MS - hoursAgo * HOUR_MS;
   const store = new ScanStore(path, LOG, atMs);
   for (const name of ports) {
-    const [protocol, port] = name.split("/");
-    const tcp = protocol === "tcp";
-    store.count({
-      protocol: tcp ? "TCP" : "UDP",
-      port: Number(port),
-      type: tcp ? "TCP SYN/Normal scan" : "UDP",
-    });
+    const [protocol, port = "0"] = name.split("/");
+    store.count({ ...EVENTS[protocol as keyof typeof EVENTS], port: Number(port) });
   }
   for (let i = 0; i < blocks; i++) store.countBlock();
   store.add(scans);
