@@ -110,7 +110,7 @@ const tracker = () =>
   new ScanTracker({
     entries: SCAN_ENTRIES,
     windowMs: 600_000,
-    tools: { reset: () => {}, note: () => {}, toolOf: () => "unknown" },
+    tools: new Fingerprints(SCAN_ENTRIES),
     isBlocked: () => false,
     onEnded: () => {},
   });
