@@ -50,8 +50,9 @@ export class Fingerprints {
    */
   toolOf(entry: number): string {
     const tcp = this.#tcp.toolOf(entry);
-    const udp = this.#udp.toolOf(entry);
-    const tool = combine(tcp, this.#tcp.packets(entry), udp, this.#udp.packets(entry));
+    const datagrams = this.#udp.packets(entry);
+    const udp = datagrams === 0 ? Tool.Unknown : this.#udp.toolOf(entry);
+    const tool = combine(tcp, this.#tcp.packets(entry), udp, datagrams);
     if (tool !== Tool.Nmap) return toolName(tool);
     return nmapName(
       tcp === Tool.Nmap ? this.#tcp.scanTypeOf(entry) : ScanType.None,

@@ -43,7 +43,9 @@ export class UdpEvidence {
   }
 
   reset(entry: number): void {
-    this.#counts.fill(0, entry * COUNTS, (entry + 1) * COUNTS);
+    // In a flood this is done for every packet, most often of an entry that had no datagram.
+    if (this.packets(entry) === 0) return;
+    for (let i = entry * COUNTS; i < (entry + 1) * COUNTS; i++) this.#counts[i] = 0;
     this.#leastTtl[entry] = 255;
     this.#mostTtl[entry] = 0;
   }
