@@ -163,3 +163,28 @@ Deno.test("ScanTracker tells a flood of a million spoofed sources in one summary
   );
   assert.equal(scans.untold, 0);
 });
+
+Deno.test("ScanTracker does not count those who scan many ports among the few at one", () => {
+  const { scans, ended } = tracker();
+  for (let from = 1; from <= SOURCES; from++) {
+    for (let port = 20; port < 60; port++) scans.take(probe({ from, port }));
+  }
+  scans.take(probe({ from: 1000, port: 23 }));
+  scans.end();
+  const kinds = ended.map(({ kind }) => kind).sort();
+  assert.deepEqual(kinds, ["probe", ...Array(SOURCES).fill("vertical")]);
+});
+
+Deno.test("ScanTracker counts the targets and ports of each campaign anew", () => {
+  const { scans, ended } = tracker();
+  for (let round = 0; round < 2; round++) {
+    for (let from = 1; from <= SOURCES; from++) {
+      scans.take(probe({ from, to: from % 7, port: 23, atMs: round * 3 * WINDOW_MS }));
+    }
+    scans.expire((round * 3 + 2) * WINDOW_MS);
+  }
+  assert.deepEqual(
+    ended.map(({ kind, ports, targets }) => [kind, ports, targets]),
+    [["distributed", 1, 7], ["distributed", 1, 7]],
+  );
+});
