@@ -31,7 +31,13 @@ Deno.test("readReport() sums events by protocol, port, type and hour", () => {
     assert.equal(report.fromMs, Date.UTC(2026, 10, 21, 12));
     assert.equal(report.timeline.length, 25);
     const [before, , now] = report.timeline.slice(-3);
-    assert.deepEqual(before, { startMs: Date.UTC(2026, 10, 22, 10), tcp: 2, udp: 1, blocks: 1 });
+    assert.deepEqual(before, {
+      startMs: Date.UTC(2026, 10, 22, 10),
+      tcp: 2,
+      udp: 1,
+      icmp: 0,
+      blocks: 1,
+    });
     assert.deepEqual([now.tcp, now.udp], [3, 0]);
   });
 });
