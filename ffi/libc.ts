@@ -60,6 +60,13 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  getaddrinfo: { // const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res
+    parameters: ["buffer", "usize", "buffer", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
+  freeaddrinfo: { parameters: ["usize"], result: "void" }, // struct addrinfo *res
+  gethostname: { parameters: ["buffer", "usize"], result: "i32" }, // char *name, size_t len
   pipe2: { parameters: ["buffer", "i32"], result: "i32" }, // int pipefd[2], int flags
   eventfd: { parameters: ["u32", "i32"], result: "i32" }, // unsigned int initval, int flags
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" }, // int clockid, int flags
@@ -109,6 +116,13 @@ export class SystemError extends Error {
 export function check(result: number | bigint, call: string): number {
   if (result < 0) throw new SystemError(call, errno());
   return Number(result);
+}
+
+/** The name of this host, as it calls itself; `localhost` when it has none. */
+export function hostName(): string {
+  const name = new Uint8Array(256); // HOST_NAME_MAX is 64, and POSIX allows 255
+  check(libc().gethostname(name, BigInt(name.length - 1)), "gethostname");
+  return new TextDecoder().decode(name.subarray(0, name.indexOf(0))) || "localhost";
 }
 
 /** The calling thread's errno. */

@@ -10,6 +10,7 @@ import { formatEndpoint } from "./config/endpoint.ts";
 import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
+import { describeTargets } from "./notify/notifier.ts";
 import { describePlan } from "./privileges_text.ts";
 import { stateFileOf } from "./resources.ts";
 import { lackingPermissions } from "./response/requirements.ts";
@@ -55,7 +56,11 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     never_acted_on: [
       ...(config.ignoreFile === undefined ? [] : [`what ${config.ignoreFile} names`]),
       ...(config.lockoutGuard
-        ? ["this host's addresses, gateways, name servers and TCP peers of its services"]
+        ? [
+          `this host's addresses, gateways, name servers${
+            config.notifyTargets ? ", hosts of NOTIFY_URL" : ""
+          } and TCP peers of its services`,
+        ]
         : ["LOCKOUT_GUARD is off: only what the ignore file names"]),
     ],
     history_file: config.historyFile ?? "none",
@@ -63,6 +68,11 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     state_file: stateFileOf(config) ?? "none",
     control_socket: config.controlSocket ?? DEFAULT_CONTROL_SOCKET,
     metrics: config.metrics ? `http://${formatEndpoint(config.metrics)}/metrics` : "none",
+    notifications: config.notifyTargets
+      ? describeTargets(config).map((text) =>
+        `${text}, one a source in ${formatDuration(config.notifyWindowS)}`
+      )
+      : "none",
     runs_as: describePlan(config, "stealth"),
     permissions: lacking.length === 0
       ? "all that it needs"

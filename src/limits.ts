@@ -302,6 +302,39 @@ export const METRICS_REQUEST_MS = 2000;
 /** Most of a request to METRICS, in bytes. */
 export const METRICS_HEADER_BYTES = 4096;
 
+/** URLs that NOTIFY_URL may name. */
+export const MOST_NOTIFY_URLS = 4;
+
+/** Notifications a minute; what comes on top is summed up in one more at the minute's end. */
+export const NOTICES_PER_MINUTE = 10;
+
+/** Sources that such a sum names, and ports that a scan's notification names. */
+export const NOTICE_SAMPLES = 8;
+
+/** Notifications that wait for one URL; what comes on top is counted and lost. */
+export const NOTICES_WAITING = 64;
+
+/** Sources remembered as notified of. More of them are notified of again, a few a minute. */
+export const NOTICE_SOURCES = 65_536;
+
+/** What sending a notification once may take: name look-up, connection, request and answer. */
+export const NOTICE_TIMEOUT_MS = 10_000;
+
+/** How often one is tried, the wait before the second time, which doubles, and its bound. */
+export const NOTICE_TRIES = 14;
+export const NOTICE_RETRY_MS = 1000;
+export const NOTICE_RETRY_MOST_MS = 120_000;
+
+/** How long one is tried for; a server that asks for more patience has it lost. */
+export const NOTICE_AGE_MS = 900_000;
+
+/** What notifications that wait may take at the end of the program. */
+export const NOTICE_CLOSE_MS = 400;
+
+/** How often the names in NOTIFY_URL are looked up for the lockout guard, and addresses it keeps. */
+export const NEEDED_HOSTS_MS = 60_000;
+export const NEEDED_ADDRESSES = 64;
+
 /** Where the state is kept when FIREWALL is set and STATE_FILE is not. */
 export const DEFAULT_STATE_FILE = "/var/lib/portsentry/portsentry.db";
 

@@ -44,6 +44,7 @@ export function factsOf(config: Config, mode: Options["mode"]): Facts {
     firewall: !dryRun && config.firewall !== undefined,
     metrics: config.metrics !== undefined,
     lowMetrics: (config.metrics?.port ?? Infinity) < PRIVILEGED_PORTS,
+    notify: config.notifyTargets !== undefined,
     hostsDeny: blocks && killHostsDeny !== undefined,
     commands: (blocks && killRoute !== undefined) || (acts && killRunCmd !== undefined),
   };
@@ -99,12 +100,15 @@ export function giveUpPermissions(options: Options, config: Config): void {
   // Libraries that are opened stay so: those that may be needed later are opened now.
   effectiveUser();
   if (options.mode === "stealth") loadPcapIfThere();
-  const { read, write, net, run } = privilegesFor(factsOf(config, options.mode));
+  const { read, write, run } = privilegesFor(factsOf(config, options.mode));
   const files = filesOf(options, config);
   giveBack({
     read: [...read].flatMap((kind) => files[kind]),
     write: [...write].flatMap((kind) => files[kind]),
-    net: net && config.metrics ? [formatEndpoint(config.metrics)] : [],
+    net: [
+      ...(config.metrics ? [formatEndpoint(config.metrics)] : []),
+      ...(config.notifyTargets ?? []).map(({ endpoint }) => endpoint),
+    ],
     run: run ? [SHELL] : [],
   });
 }

@@ -1,11 +1,12 @@
 /**
  * What a configuration asks this process to open besides the sentry: files, firewall, guard, control
- * socket.
+ * socket, metrics, notifications.
  *
  * @module
  */
 import type { Poller } from "../ffi/epoll.ts";
 import { FileLock } from "../ffi/file_lock.ts";
+import { hostName } from "../ffi/libc.ts";
 import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
@@ -20,6 +21,7 @@ import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
 import { formatMetrics, type MetricFamily } from "./metrics/exposition.ts";
 import { MetricsServer } from "./metrics/metrics_server.ts";
+import { Notifier } from "./notify/notifier.ts";
 import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { LockoutGuard } from "./response/lockout_guard.ts";
@@ -36,6 +38,7 @@ export interface Resources {
   metrics?: MetricsServer | undefined;
   /** What reports are made of. */
   store?: ScanStore | undefined;
+  notifier?: Notifier | undefined;
   /** Held as long as the state file is open. */
   stateLock?: FileLock | undefined;
 }
@@ -48,6 +51,9 @@ export interface ResourceParts {
   subject: ControlSubject;
   /** What METRICS answers. */
   measure: () => Iterable<MetricFamily>;
+  version: string;
+  /** Called when something was lost that nothing else tells of. */
+  onLost: () => void;
   log: Logger;
 }
 
@@ -69,6 +75,7 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.stateLock = lockState(config, old.stateLock);
     opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
     opened.store = openStore(config, old.store, parts);
+    opened.notifier = openNotifier(config, old.notifier, parts);
     return opened;
   } catch (error) {
     abandonResources(opened, old);
@@ -90,6 +97,7 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.control !== stay.control) resources.control?.close();
   if (resources.metrics !== stay.metrics) resources.metrics?.close();
   if (resources.store !== stay.store) resources.store?.close();
+  if (resources.notifier !== stay.notifier) resources.notifier?.close();
   // Another one may have the kernel's table already.
   const keep = stay.blockade ? true : undefined;
   if (resources.blockade !== stay.blockade) resources.blockade?.close(keep);
@@ -200,6 +208,25 @@ function openMetrics(
       reason(error, "");
     throw new StartError([{ where: file, line: 0, message }]);
   }
+}
+
+function openNotifier(
+  config: Config,
+  old: Notifier | undefined,
+  { version, onLost, log }: ResourceParts,
+): Notifier | undefined {
+  const { notifyTargets, notifyFormat, notifyWindowS } = config;
+  if (!notifyTargets) return undefined;
+  if (old?.serves(config)) return old;
+  return new Notifier({
+    targets: notifyTargets,
+    format: notifyFormat,
+    windowS: notifyWindowS,
+    observer: { host: hostName(), version },
+    log,
+    onLost,
+    counts: old?.counts,
+  });
 }
 
 /** The state file of a configuration; undefined when it asks for none. */

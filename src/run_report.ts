@@ -8,6 +8,7 @@ import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import type { LossCounter } from "./log/loss_report.ts";
 import type { Measured } from "./metrics/families.ts";
+import { describeTargets } from "./notify/notifier.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { heldPrivileges } from "./privileged_run.ts";
 import type { Resources } from "./resources.ts";
@@ -39,9 +40,9 @@ export class RunReport {
   /** What `portsentry status` shows. */
   status(): Record<string, unknown> {
     const { options, version, pipeline, responder } = this.#run;
-    const { watched, resources } = this.#run.now();
+    const { config, watched, resources } = this.#run.now();
     const { packets, services, events } = pipeline.counters;
-    const { blocks } = resources.blockade ?? {};
+    const { notifier, blockade: { blocks } = {} } = resources;
     return {
       version,
       pid: Deno.pid,
@@ -56,7 +57,13 @@ export class RunReport {
         lostBeforeReading: this.#kernelDrops(),
         notRespondedTo: responder.notRun,
         responsesUnderWay: responder.underWay,
+        ...(notifier && {
+          notificationsSent: notifier.counts.sent,
+          notificationsLost: notifier.counts.lost,
+          notificationsWaiting: notifier.waiting,
+        }),
       },
+      ...(notifier && { notifying: describeTargets(config).join(", ") }),
       firewall: blocks
         ? { firewall: "nftables", blockedNow: blocks.size, blocksQueued: blocks.queue }
         : null,
@@ -102,7 +109,7 @@ export class RunReport {
   measured(): Measured {
     const { version, pipeline, responder, scans } = this.#run;
     const { watched, resources } = this.#run.now();
-    const { blocks } = resources.blockade ?? {};
+    const { notifier, blockade: { blocks } = {} } = resources;
     return {
       ...pipeline.counters,
       version,
@@ -116,7 +123,7 @@ export class RunReport {
       responsesUnderWay: responder.underWay,
       responsesNotRun: responder.notRun,
       logLinesLost: this.#run.linesLost(),
-      notifications: undefined,
+      notifications: notifier && { ...notifier.counts, waiting: notifier.waiting },
     };
   }
 
@@ -132,6 +139,8 @@ export class RunReport {
     };
     const { lost = 0 } = resources.store ?? {};
     yield { what: "scans were not written for reports", count: lost };
+    const { counts } = resources.notifier ?? {};
+    yield { what: "notifications were lost", count: counts?.lost ?? 0 };
   }
 
   /** The sums that `-v` tells at the end. */

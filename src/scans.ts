@@ -98,6 +98,8 @@ export class Scans {
 
   #tell(summaries: readonly ScanSummary[]): void {
     this.#log.tell(summaries);
-    this.#now().store?.add(summaries);
+    const { store, notifier } = this.#now();
+    store?.add(summaries);
+    for (const summary of summaries) notifier?.summary(summary);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { Poller } from "../ffi/epoll.ts";
+import { notifyOfBlock } from "./block_notices.ts";
 import type { Options } from "./cli.ts";
 import { withoutEffectIn } from "./config/combinations.ts";
 import type { Config } from "./config/config.ts";
@@ -15,10 +16,12 @@ import type { Kept } from "./daemon/drop.ts";
 import { PidFile } from "./daemon/pid_file.ts";
 import { Detector } from "./detector/detector.ts";
 import { SourceTable } from "./detector/source_table.ts";
+import type { ScanEvent } from "./event/scan_event.ts";
 import {
   END_MS,
   LAST_DRAIN_MS,
   LAST_WORDS_MS,
+  NOTICE_CLOSE_MS,
   OUTPUT_CLOSE_MS,
   RESPONSE_CLOSE_MS,
   SOURCE_TABLE_ENTRIES,
@@ -34,6 +37,7 @@ import { ScanLog } from "./log/scan_log.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
 import { metricFamilies } from "./metrics/families.ts";
+import type { BlockDetails } from "./notify/notifier.ts";
 import { Pipeline } from "./pipeline.ts";
 import { CommandRunner } from "./response/command.ts";
 import { HostNames } from "./response/host_names.ts";
@@ -57,6 +61,7 @@ import { openWatched, type Watched } from "./watched.ts";
 /** Watches with one command line, and with the settings its files have at the time. */
 export class Watch {
   readonly #options: Options;
+  readonly #version: string;
   #settings: Settings;
   /** What the privileges were given up for. */
   readonly #first: Config;
@@ -97,6 +102,7 @@ export class Watch {
 
   private constructor(options: Options, settings: Settings, version: string) {
     this.#options = options;
+    this.#version = version;
     this.#settings = settings;
     this.#first = settings.config;
     const { config, ignore } = settings;
@@ -124,11 +130,13 @@ export class Watch {
       blocks: undefined,
       hostsDeny: new HostsDeny(),
       commands: new CommandRunner(this.#poller),
-      onBlocked: (event) => {
+      onBlocked: (event, block) => {
         this.#resources.store?.countBlock();
         this.#pipeline.lately.block(event, Date.now());
         this.#scans.noteBlocked(event.source);
+        this.#notify(event, { done: true, block });
       },
+      onDryRun: (event) => this.#notify(event, { done: false }),
       log,
     });
     this.#scans = new Scans(config, new ScanLog(this.#eventLog, log), () => this.#resources);
@@ -265,7 +273,7 @@ export class Watch {
   /** From here on nothing can fail. */
   #apply(settings: Settings, resources: Resources): void {
     const { config, ignore } = settings;
-    const { history, blocked, blockade, guard, store } = resources;
+    const { history, blocked, blockade, guard, store, notifier } = resources;
     const { history: oldHistory, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
@@ -274,6 +282,8 @@ export class Watch {
     this.#eventLog.history = history;
     blocked?.repair((text) => this.#log.error(text));
     blockade?.reconfigure(config);
+    notifier?.reconfigure(config);
+    guard?.notify((config.notifyTargets ?? []).map(({ host }) => host));
     this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });
     this.#scans.reconfigure(config);
     this.#pipeline.reconfigure({
@@ -301,8 +311,15 @@ export class Watch {
       poller: this.#poller,
       subject: this.#subject,
       measure: () => metricFamilies(this.#report.measured()),
+      version: this.#version,
+      onLost: () => this.#losses.soon(),
       log: this.#log,
     });
+  }
+
+  #notify(event: ScanEvent, details: BlockDetails): void {
+    const names = this.#settings.config.resolveHost ? this.#names : undefined;
+    notifyOfBlock(event, details, this.#resources.notifier, names);
   }
 
   async #takePidFile(): Promise<void> {
@@ -331,11 +348,13 @@ export class Watch {
     this.#manager.close();
     this.#services?.close();
     this.#unsolicited?.close();
-    closeResources({ ...others, control: undefined, metrics: undefined }, {});
+    const { notifier, ...rest } = others;
+    closeResources({ ...rest, control: undefined, metrics: undefined }, {});
     this.#pidFile?.release();
     const outputs = this.#outputs.filter((output) => output !== this.#stderr);
     const limitMs = Math.min(OUTPUT_CLOSE_MS, deadline - performance.now() - LAST_WORDS_MS);
-    await Promise.all([history, ...outputs].map((output) => output?.close(limitMs)));
+    const notified = notifier?.close(Math.min(limitMs, NOTICE_CLOSE_MS));
+    await Promise.all([notified, ...[history, ...outputs].map((one) => one?.close(limitMs))]);
     this.#losses.tell();
     await this.#stderr.close(Math.max(LAST_WORDS_MS, deadline - performance.now()));
     this.#poller.close();

@@ -88,6 +88,35 @@ Deno.test("portsentry.conf(8) gives examples without a fault", () => {
   assert.ok("ignore" in parseIgnoreFile(ignored, "portsentry.ignore"));
 });
 
+/** Pages that show a use, and tests/system/use_cases_test.ts plays. */
+const PAGES = ["home-server", "bastion", "internal-tripwire", "fail2ban"];
+
+for (const name of PAGES) {
+  Deno.test(`docs/${name}.md gives configurations and ignore files without a fault or a warning`, () => {
+    const page = read(`${name}.md`);
+    const configs = examples(page).filter((text) => /^[A-Z_]+PORTS=/m.test(text));
+    assert.equal(configs.length, 1);
+    for (const text of configs) {
+      const { faults, warnings } = parseConfigFile(text, "portsentry.conf");
+      assert.deepEqual([...faults, ...warnings], [], text);
+    }
+    for (const text of examples(page).filter((text) => /^(?:127|192)\./.test(text))) {
+      assert.ok("ignore" in parseIgnoreFile(text, "portsentry.ignore"), text);
+    }
+    // A fragment belongs to the configuration above it.
+    for (const text of examples(page).filter((text) => /^NOTIFY_/.test(text))) {
+      assert.deepEqual(parseConfigFile(configs[0] + text, "portsentry.conf").faults, []);
+    }
+    for (const [, link] of page.matchAll(/\]\(([^)#]+)\)/g)) {
+      Deno.statSync(new URL(`../docs/${link}`, import.meta.url));
+    }
+    assert.ok(page.includes("## Undo") || page.includes("let go"), "how to undo it");
+    assert.ok(page.includes("## Pitfalls"));
+    const readme = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
+    assert.ok(readme.includes(`(docs/${name}.md)`));
+  });
+}
+
 Deno.test("docs/security.md names tests that there are", () => {
   const tests = sources(new URL(".", import.meta.url)).join("\n");
   const [, promises] = read("security.md").split("## Promises");

@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/state": [],
   "src/response": ["ffi", "src/event", "src/log", "src/config", "src/packet", "src/state"],
   "src/metrics": ["src/event"],
+  "src/notify": ["src/event", "src/config"],
   "src/daemon": ["ffi"],
   "src/terminal": [],
   // Made of what earlier runs have left.

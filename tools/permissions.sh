@@ -20,7 +20,9 @@ writable=$writable${PORTSENTRY_FILES:+,$PORTSENTRY_FILES}
 with_permissions() {
   deno=$1 words=$2
   shift 2
-  # Without an address to serve METRICS at there is no permission for the network at all.
+  # Without an address to serve METRICS at, or a URL to notify, there is no permission for the network
+  # at all. Its certificates may be those of an authority that this host alone knows.
+  export DENO_TLS_CA_STORE="${DENO_TLS_CA_STORE-system,mozilla}"
   [ -z "$network" ] || set -- "--allow-net=$network" "$@"
   # shellcheck disable=SC2086 -- these are words
   exec "$deno" $words --no-prompt --quiet --allow-ffi="$libraries" --allow-run="$commands" \
@@ -67,13 +69,14 @@ allow_named() { # ARGUMENT…
     case $line in
       *IGNORE_FILE*=*\"*\"* | *HISTORY_FILE*=*\"*\"* | *BLOCKED_FILE*=*\"*\"*) ;;
       *STATE_FILE*=*\"*\"* | *CONTROL_SOCKET*=*\"*\"*) ;;
-      *METRICS*=*\"*\"*) ;;
+      *METRICS*=*\"*\"* | *NOTIFY_URL*=*\"*\"*) ;;
       *) continue ;;
     esac
     key=${line%%=*}
     key=${key#"${key%%[! 	]*}"}
     value=${line#*\"}
     value=${value%\"*}
+    quoted=$value
     # A relative path starts at the folder of the file.
     case $value in
       "" | /*) ;;
@@ -84,7 +87,8 @@ allow_named() { # ARGUMENT…
     case $key in
       IGNORE_FILE*) allow_reading "$value" ;;
       HISTORY_FILE* | BLOCKED_FILE* | STATE_FILE* | CONTROL_SOCKET*) allow_writing "$value" ;;
-      METRICS*) network=${line#*\"} network=${network%\"*} ;;
+      METRICS*) allow_network "$quoted" ;;
+      NOTIFY_URL*) allow_urls "$quoted" ;;
     esac
   done <"$config"
 }
@@ -125,6 +129,37 @@ allow_reading() { # PATH
 # A page is written beside its place, and renamed.
 allow_page() { # PATH
   [ "$1" = - ] || { allow_writing "$1"; allow_writing "$1.new"; }
+# Hosts and ports of the URLs that are notified, as src/config/notify_url.ts reads them.
+allow_urls() { # URLS
+  set -f
+  # shellcheck disable=SC2086 -- these are words
+  set -- $1
+  set +f
+  for url; do
+    case $url in
+      [Hh][Tt][Tt][Pp]://*) port=80 ;;
+      [Hh][Tt][Tt][Pp][Ss]://*) port=443 ;;
+      *) continue ;;
+    esac
+    url=${url#*://}
+    url=${url%%[/?#]*}
+    host=${url##*@}
+    case $host in
+      *]) host=$host:$port ;;
+      *]:*) ;;
+      *:*) ;;
+      *) host=$host:$port ;;
+    esac
+    allow_network "$host"
+  done
+}
+
+# More than a host and a port would allow what nobody has named.
+allow_network() { # HOST:PORT
+  case $1 in
+    *[!]A-Za-z0-9.:[-]* | "" | :* | *:) ;;
+    *:*) network=${network:+$network,}$1 ;;
+  esac
 }
 
 # Folders that are missing are made by the program, so the first of them is what it needs.

@@ -89,12 +89,19 @@ const OF_FIREWALL = [
 
 /** Keys that open what is better kept shut: allowed, and better not done by mistake. */
 export function* risks({ config }: Keys): Iterable<Remark> {
-  const { metrics } = config;
+  const { metrics, notifyTargets = [] } = config;
   if (metrics && !isLoopback(metrics)) {
     const message =
       `METRICS="${formatEndpoint(metrics)}" answers whoever can reach that address: ` +
       `write "127.0.0.1:${metrics.port}" unless Prometheus runs on another host`;
     yield { key: "METRICS", message };
+  }
+  for (const { host, endpoint, encrypted } of notifyTargets) {
+    if (encrypted || host === "localhost" || isLoopback({ host })) continue;
+    const message =
+      `NOTIFY_URL: everybody on the way to ${endpoint} can read what it is told, and ` +
+      "the token in the URL: write https:// where the server takes it";
+    yield { key: "NOTIFY_URL", message };
   }
 }
 
@@ -106,6 +113,9 @@ export function* withoutEffect({ config, isSet, unread }: Keys): Iterable<Remark
   });
   if (isSet("HISTORY_FORMAT") && !isSet("HISTORY_FILE")) {
     yield ineffective("HISTORY_FORMAT", "without HISTORY_FILE");
+  }
+  for (const key of ["NOTIFY_FORMAT", "NOTIFY_WINDOW"].filter(isSet)) {
+    if (!isSet("NOTIFY_URL")) yield ineffective(key, "without NOTIFY_URL");
   }
   for (const key of OF_FIREWALL.filter(isSet)) {
     if (!isSet("FIREWALL")) yield ineffective(key, "without FIREWALL");

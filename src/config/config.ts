@@ -4,6 +4,7 @@
  * @module
  */
 import type { Endpoint } from "./endpoint.ts";
+import type { NoticeFormat, NotifyTarget } from "./notify_url.ts";
 import { PortSet } from "./ports.ts";
 
 /** BLOCK_TCP and BLOCK_UDP: what an event leads to. */
@@ -59,6 +60,12 @@ export interface Config {
   controlSocket?: string;
   /** METRICS: where Prometheus finds what is measured. */
   metrics?: Endpoint;
+  /** NOTIFY_URL: who is notified. */
+  notifyTargets?: readonly NotifyTarget[];
+  /** NOTIFY_FORMAT; absent for what each of them is known to take. */
+  notifyFormat?: NoticeFormat;
+  /** NOTIFY_WINDOW, in seconds: a source is told once in it. */
+  notifyWindowS: number;
   /** RUN_AS: the user to become when root has started the program. */
   runAs?: string;
   /** DRY_RUN: tell what would be done, and do nothing. */
@@ -101,6 +108,7 @@ export function defaultConfig(file: string): Config {
     blockPrefixIpv6: 64,
     blockMax: 65_536,
     lockoutGuard: true,
+    notifyWindowS: 3600,
     dryRun: false,
     killRunCmdFirst: false,
     scanTrigger: 0,

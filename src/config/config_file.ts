@@ -7,7 +7,7 @@ import { quote } from "../text.ts";
 import { adaptDefaults, contradictions, risks, withoutEffect } from "./combinations.ts";
 import { type Config, defaultConfig } from "./config.ts";
 import type { Fault } from "./fault.ts";
-import { KEYS } from "./keys.ts";
+import { KEYS, SECRET_KEYS } from "./keys.ts";
 import { doubtfulValue, DROPPED_KEYS } from "./version1.ts";
 
 /** What a config file says. `config` is absent when there are faults. */
@@ -79,22 +79,31 @@ function parseLine(raw: string): { key: string; value: string } | string | undef
   const line = raw.trim();
   if (line === "" || line.startsWith("#")) return undefined;
   const equals = line.indexOf("=");
-  if (equals < 0) return `Cannot parse ${quote(line)}: write KEY="VALUE"`;
+  if (equals < 0) return `Cannot parse ${shown(line, line)}: write KEY="VALUE"`;
   const key = line.slice(0, equals).trim();
   const quoted = line.slice(equals + 1).trim();
-  if (key === "") return `Cannot parse ${quote(line)}: the key before "=" is missing`;
+  if (key === "") return `Cannot parse ${shown(line, line)}: the key before "=" is missing`;
   if (!quoted.startsWith('"') || quoted.length < 2) {
-    return `Cannot parse the value ${quote(quoted)} of ${quote(key)}: write it in double quotes`;
+    return `Cannot parse the value ${shown(quoted, line)} of ${
+      quote(key)
+    }: write it in double quotes`;
   }
   // Commands may hold quotes of their own, so the value ends at the last one.
   const end = quoted.lastIndexOf('"');
   if (end === 0) return `The value of ${quote(key)} lacks its closing double quote`;
   const rest = quoted.slice(end + 1).trim();
   if (rest !== "") {
-    return `Unexpected ${quote(rest)} after the value of ${quote(key)}: ` +
+    return `Unexpected ${shown(rest, line)} after the value of ${quote(key)}: ` +
       "comments have lines of their own";
   }
   return { key, value: quoted.slice(1, end) };
+}
+
+/** Part of a line as it may stand in a message. */
+function shown(text: string, line: string): string {
+  return [...SECRET_KEYS].some((key) => line.toUpperCase().includes(key))
+    ? "(not shown, as it may be secret)"
+    : quote(text);
 }
 
 function unknownKey(key: string, value: string): string {

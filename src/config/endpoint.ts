@@ -37,7 +37,7 @@ export function formatEndpoint({ host, port }: Endpoint): string {
 }
 
 /** Whether only this host itself can reach it (RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3). */
-export function isLoopback({ host }: Endpoint): boolean {
+export function isLoopback({ host }: Pick<Endpoint, "host">): boolean {
   const address = parseAddress(host);
   if (address?.length === 4) return address[0] === 127;
   return address?.every((byte, i) => byte === (i === 15 ? 1 : 0)) ?? false;

@@ -11,6 +11,7 @@ import type { BlockMode, Config } from "./config.ts";
 import { parseDuration } from "./duration.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { firewallFault } from "./firewall_names.ts";
+import { NOTICE_FORMATS, parseNotifyUrls } from "./notify_url.ts";
 import { parsePorts, type PortSet } from "./ports.ts";
 
 /** Puts a value into the config, or says everything that is wrong with it. */
@@ -21,6 +22,9 @@ const MOST_BLOCKS = 1_048_576;
 const MOST_GROWTH = 100;
 // Providers get 32 bits, their customers 48 to 64: a shorter prefix would block a whole provider.
 const LEAST_PREFIX_IPV6 = 32;
+
+/** Keys whose value may be secret: no message quotes it. */
+export const SECRET_KEYS: ReadonlySet<string> = new Set(["NOTIFY_URL"]);
 
 /** Every key there is. A prefix of a key is an unknown key. */
 export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
@@ -54,6 +58,9 @@ export const KEYS: ReadonlyMap<string, ReadValue> = new Map<string, ReadValue>([
   ["STATE_FILE", path((config, file) => config.stateFile = file)],
   ["CONTROL_SOCKET", path((config, file) => config.controlSocket = file, SOCKET_PATH_BYTES)],
   ["METRICS", metrics],
+  ["NOTIFY_URL", notifyUrls],
+  ["NOTIFY_FORMAT", choice(NOTICE_FORMATS, (config, format) => config.notifyFormat = format)],
+  ["NOTIFY_WINDOW", duration("above 0", (config, seconds) => config.notifyWindowS = seconds)],
   ["RUN_AS", user],
   ["DRY_RUN", digit(1, (config, value) => config.dryRun = value === 1)],
   ["DETECT", choice(["classic", "extended"], (config, detect) => config.detect = detect)],
@@ -187,6 +194,13 @@ function metrics(value: string, config: Config): string[] {
   const parsed = parseEndpoint(value);
   if ("fault" in parsed) return [parsed.fault];
   config.metrics = parsed.endpoint;
+  return [];
+}
+
+function notifyUrls(value: string, config: Config): string[] {
+  const parsed = parseNotifyUrls(value);
+  if ("faults" in parsed) return parsed.faults;
+  config.notifyTargets = parsed.targets;
   return [];
 }
 

@@ -42,7 +42,8 @@ export function giveBack(needed: Needed): void {
   for (const name of ["run", "net"] as const) {
     if (needed[name].length === 0) Deno.permissions.revokeSync({ name });
     for (const entry of lists[name]) {
-      if (!needed[name].includes(entry)) Deno.permissions.revokeSync(descriptor(name, entry));
+      const wanted = needed[name].some((one) => one === entry || coversHost(entry, one));
+      if (!wanted) Deno.permissions.revokeSync(descriptor(name, entry));
     }
   }
   for (const name of ["read", "write"] as const) {
@@ -101,4 +102,10 @@ function absolute(path: string, here: string): string {
 
 function covers(granted: string, path: string): boolean {
   return granted === "/" || path === granted || path.startsWith(`${granted}/`);
+}
+
+/** Names of hosts have no case, and one without a port stands for all of its ports. */
+function coversHost(granted: string, endpoint: string): boolean {
+  const entry = granted.toLowerCase();
+  return entry === endpoint || entry === endpoint.slice(0, endpoint.lastIndexOf(":"));
 }

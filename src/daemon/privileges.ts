@@ -22,6 +22,8 @@ export interface Facts {
   metrics: boolean;
   /** Whether that is below port 1024. */
   lowMetrics: boolean;
+  /** Whether NOTIFY_URL is told of anything. */
+  notify: boolean;
   /** Whether KILL_HOSTS_DENY is written. */
   hostsDeny: boolean;
   /** Whether KILL_ROUTE or KILL_RUN_CMD is run. */
@@ -50,8 +52,8 @@ export interface Stage {
   write: readonly FileKind[];
   /** Whether it calls a library that is loaded at the start alone. */
   library?: boolean;
-  /** Whether Deno may be asked to listen where METRICS says. */
-  net?: boolean;
+  /** What Deno may be asked to listen at, or to connect to. */
+  net?: string;
   /** Whether Deno may be asked to run the shell. */
   run: boolean;
   /** Why, as the end of a sentence about root or a capability. */
@@ -129,7 +131,7 @@ export const STAGES: readonly Stage[] = [
     capabilities: [],
     read: [],
     write: [],
-    net: true,
+    net: "its address",
     run: false,
     why: "METRICS are served",
   },
@@ -142,6 +144,17 @@ export const STAGES: readonly Stage[] = [
     write: [],
     run: false,
     why: "METRICS are served below port 1024",
+  },
+  {
+    name: "`NOTIFY_URL`",
+    applies: ({ notify }) => notify,
+    identity: "RUN_AS",
+    capabilities: [],
+    read: [],
+    write: [],
+    net: "its hosts",
+    run: false,
+    why: "NOTIFY_URL is told of scans",
   },
   {
     name: "`KILL_HOSTS_DENY`",
@@ -190,7 +203,7 @@ export function privilegesFor(facts: Facts): Privileges {
       : [...new Set(names)].toSorted((a, b) => Capability[a] - Capability[b]),
     read: new Set(stages.flatMap(({ read }) => read)),
     write: new Set(stages.flatMap(({ write }) => write)),
-    net: stages.some(({ net }) => net === true),
+    net: stages.some(({ net }) => net !== undefined),
     run: stages.some(({ run }) => run),
     rootFor: root.at(-1)?.why,
   };
@@ -204,7 +217,7 @@ export function privilegeTable(): string {
     listed(capabilities === "all" ? ["all"] : capabilities),
     listed(read),
     listed(write),
-    net ? "its address" : "–",
+    net ?? "–",
     run ? "/bin/sh" : "–",
   ]);
   const start = [

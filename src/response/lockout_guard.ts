@@ -12,6 +12,7 @@ import { NAME_SERVERS_MS } from "../limits.ts";
 import { addressBytes } from "../packet/address.ts";
 import { AddressTable, tableAddress } from "./address_table.ts";
 import { ConnectedPeers } from "./connected_peers.ts";
+import { NeededHosts } from "./needed_hosts.ts";
 import { readNameServers } from "./name_servers.ts";
 import { Pace } from "./pace.ts";
 
@@ -31,8 +32,9 @@ const FACTS = [
   { what: "the addresses of this host", reason: "is an address of this host" },
   { what: "the default gateways", reason: "is a default gateway" },
   { what: "the name servers", reason: "is a name server of this host" },
+  { what: "who is notified", reason: "is notified by this host" },
 ] as const;
-const Fact = { Addresses: 0, Gateways: 1, NameServers: 2 } as const;
+const Fact = { Addresses: 0, Gateways: 1, NameServers: 2, Notified: 3 } as const;
 type Fact = typeof Fact[keyof typeof Fact];
 
 /** 127.0.0.0, with a prefix of 104 bits in the table's form. */
@@ -50,6 +52,7 @@ export class LockoutGuard {
   /** All of {@link #known}, with the index of the fact and 1. */
   readonly #table = new AddressTable();
 
+  #notified = new NeededHosts([]);
   /** Undefined when the kernel does not tell of changes. */
   #changes: RouteChanges | undefined;
   readonly #pace = new Pace();
@@ -95,18 +98,28 @@ export class LockoutGuard {
       this.#peers.hasWithin(address, prefix);
   }
 
+  /** Spares the hosts of NOTIFY_URL from now on, and no others that were notified before. */
+  notify(hosts: readonly string[]): void {
+    if (hosts.join() === this.#notified.hosts.join()) return;
+    this.#notified.close();
+    this.#notified = new NeededHosts(hosts);
+    this.#nextLookMs = -Infinity;
+  }
+
   close(): void {
+    this.#notified.close();
     this.#changes?.close();
     this.#changes = undefined;
     this.#peers.close();
   }
 
-  /** Addresses and gateways when the kernel says that they have changed, name servers from time to time. */
+  /** Addresses and gateways when the kernel says that they have changed, the others from time to time. */
   #refresh(): void {
     const nowMs = performance.now();
     if (nowMs >= this.#nextLookMs) {
       this.#nextLookMs = nowMs + NAME_SERVERS_MS;
       this.#learn(Fact.NameServers, readNameServers);
+      this.#learn(Fact.Notified, () => this.#notified.addresses);
       if (!this.#changes) this.#changed = true;
     }
     if (this.#changes?.any()) this.#changed = true;

@@ -35,8 +35,11 @@ export function lackingPermissions(config: Config): string[] {
   ).map(({ key, flag }) => `${key} needs a Deno permission that this run lacks: ${flag}`);
 }
 
-function network({ metrics }: Config): Requirement[] {
-  return metrics ? [netRequirement("METRICS", formatEndpoint(metrics))] : [];
+function network({ metrics, notifyTargets = [] }: Config): Requirement[] {
+  return [
+    ...(metrics ? [netRequirement("METRICS", formatEndpoint(metrics))] : []),
+    ...notifyTargets.map(({ endpoint }) => netRequirement("NOTIFY_URL", endpoint)),
+  ];
 }
 
 function netRequirement(key: string, host: string): Requirement {

@@ -9,6 +9,7 @@ import type { ScanEvent } from "../event/scan_event.ts";
 import { COMMANDS_AT_ONCE, RESPONSE_QUEUE, RESPONSE_WAITERS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { formatDuration } from "../config/duration.ts";
+import type { BlockRecord } from "../state/state_file.ts";
 import type { BlockedSet } from "./blocked_set.ts";
 import type { BlockResult, Blocks } from "./blocks.ts";
 import { type CommandRunner, fillIn } from "./command.ts";
@@ -24,8 +25,10 @@ export interface ResponderParts {
   blocks: Blocks | undefined;
   hostsDeny: HostsDeny;
   commands: CommandRunner;
-  /** Takes the event for which a host was blocked: once for each block. */
-  onBlocked: (event: ScanEvent) => void;
+  /** Takes the event for which a host was blocked, and what is known of it: once for each block. */
+  onBlocked: (event: ScanEvent, block?: BlockRecord) => void;
+  /** Takes the event for which a host would have been blocked, if DRY_RUN were not set: once a host. */
+  onDryRun: (event: ScanEvent) => void;
   log: Logger;
 }
 
@@ -109,7 +112,10 @@ export class Responder {
   }
 
   #tellWhat(event: ScanEvent, config: Config): Outcome {
-    for (const line of this.#dryRun.linesFor(event, config)) this.#parts.log.notice(line);
+    const { log, onDryRun } = this.#parts;
+    const lines = this.#dryRun.linesFor(event, config);
+    for (const line of lines) log.notice(line);
+    if (lines.length > 0 && modeOf(config, event) === BlockMode.Block) onDryRun(event);
     return "not blocked";
   }
 
@@ -150,7 +156,7 @@ export class Responder {
     log.notice(
       `attackalert: Host ${event.source} has been blocked via nftables ${time}${network}`,
     );
-    this.#parts.onBlocked(event);
+    this.#parts.onBlocked(event, result.record);
     return "blocked";
   }
 

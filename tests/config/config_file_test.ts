@@ -43,6 +43,9 @@ LOCKOUT_GUARD="0"
 STATE_FILE="/var/lib/portsentry/portsentry.db"
 CONTROL_SOCKET="/run/portsentry/control.sock"
 METRICS="[::1]:9187"
+NOTIFY_URL="https://user:pass@hooks.example/T0/token https://ntfy.sh/scans"
+NOTIFY_FORMAT="text"
+NOTIFY_WINDOW="10m"
 RUN_AS="nobody"
 DRY_RUN="1"
 DETECT="extended"
@@ -81,6 +84,23 @@ PORT_BANNER="Go away"
     detect: "extended",
     controlSocket: "/run/portsentry/control.sock",
     metrics: { host: "::1", port: 9187 },
+    notifyTargets: [
+      {
+        url: "https://hooks.example/T0/token",
+        authorization: "Basic dXNlcjpwYXNz",
+        host: "hooks.example",
+        endpoint: "hooks.example:443",
+        encrypted: true,
+      },
+      {
+        url: "https://ntfy.sh/scans",
+        host: "ntfy.sh",
+        endpoint: "ntfy.sh:443",
+        encrypted: true,
+      },
+    ],
+    notifyFormat: "text",
+    notifyWindowS: 600,
     runAs: "nobody",
     dryRun: true,
     scanTrigger: 2,
@@ -111,6 +131,9 @@ Deno.test("parseConfigFile() has log-only defaults", () => {
   assert.equal(read.stateFile, undefined);
   assert.equal(read.controlSocket, undefined);
   assert.equal(read.runAs, undefined);
+  assert.equal(read.notifyTargets, undefined);
+  assert.equal(read.notifyFormat, undefined);
+  assert.equal(read.notifyWindowS, 3600);
   assert.equal(read.dryRun, false);
   assert.equal(read.scanWindowS, 600);
   assert.equal(read.scanTriggerPorts, 0);
@@ -210,6 +233,12 @@ const DOUBTFUL: [line: string, warning: RegExp][] = [
   [
     'METRICS="0.0.0.0:9187"',
     /^c:2: METRICS="0\.0\.0\.0:9187" answers whoever can reach that address: write "127\.0\.0\.1:9187"/,
+  ],
+  ['NOTIFY_FORMAT="json"', /^c:2: NOTIFY_FORMAT has no effect without NOTIFY_URL$/],
+  ['NOTIFY_WINDOW="1d"', /^c:2: NOTIFY_WINDOW has no effect without NOTIFY_URL$/],
+  [
+    'NOTIFY_URL="http://hooks.example/x"',
+    /^c:2: NOTIFY_URL: everybody on the way to hooks\.example:80 can read .*: write https:\/\//,
   ],
   ['SCAN_TRIGGER_WINDOW="10m"\nSCAN_TRIGGER_PORTS="1"', /^c:2: SCAN_TRIGGER_WINDOW has no effect/],
 ];
@@ -319,6 +348,34 @@ const FAULTS: [text: string, fault: RegExp][] = [
     /:2: METRICS: Cannot use "localhost:9187": write an address and a port, such as "127\.0\.0\.1:9187"/,
   ],
   ['METRICS=""', /:2: METRICS: Cannot use ""/],
+  ['NOTIFY_URL=" "', /:2: NOTIFY_URL: There is no URL: write one, such as "https:\/\//],
+  [
+    'NOTIFY_URL="http://a/ http://b/ http://c/ http://d/ http://e/"',
+    /:2: NOTIFY_URL: There are 5 URLs: write 4 at most$/,
+  ],
+  ...[
+    "hooks.example/token",
+    "ftp://hooks.example/token",
+    "https:hooks.example/token",
+    "https://a@b@hooks.example/token",
+    "https://hooks.example,token/",
+    "https:///token",
+    "https://hooks.example:123456/token",
+  ].map((url): [string, RegExp] => [
+    `NOTIFY_URL="${url}"`,
+    /:2: NOTIFY_URL: Cannot read this URL \(it is not shown, .*\): write a scheme, a host and a path/,
+  ]),
+  ['NOTIFY_URL="http://a/ token"', /:2: NOTIFY_URL: URL number 2: Cannot read this URL/],
+  [
+    'NOTIFY_URL="http://a:0/token"',
+    /:2: NOTIFY_URL: Cannot use port 0: write one from 1 to 65535$/,
+  ],
+  ['NOTIFY_URL="http://0x7f.1/x"', /:2: NOTIFY_URL: .* "0x7f\.1": .*, such as "127\.0\.0\.1"$/],
+  ['NOTIFY_URL="http://[0:0::1]/x"', /:2: NOTIFY_URL: .* "\[0:0::1\]": .*, such as "\[::1\]"$/],
+  ['NOTIFY_URL="http://a.example./x"', /:2: NOTIFY_URL: .*, such as "a\.example"$/],
+  ['NOTIFY_URL="http://1.2.3.400/x"', /:2: NOTIFY_URL: Cannot use the host "1\.2\.3\.400"/],
+  ['NOTIFY_FORMAT="xml"', /:2: NOTIFY_FORMAT: .* write "json" or "text" or "slack" or "ntfy"$/],
+  ['NOTIFY_WINDOW="0"', /:2: NOTIFY_WINDOW: Cannot use "0": write a time above 0/],
   ['RUN_AS=""', /:2: RUN_AS: Cannot use "": write the name of a user, such as "portsentry"$/],
   ['RUN_AS="-x"', /:2: RUN_AS: Cannot use "-x"/],
   ['RUN_AS="a b"', /:2: RUN_AS: Cannot use "a b"/],
@@ -342,6 +399,31 @@ for (const [line, fault] of FAULTS) {
     assert.match(told[0], fault);
   });
 }
+
+Deno.test("parseConfigFile() quotes nothing of a NOTIFY_URL, whatever is wrong with its line", () => {
+  for (
+    const line of [
+      "NOTIFY_URL=https://hooks.example/hush",
+      'NOTIFY_URL "https://hooks.example/hush"',
+      'NOTIFY_URL="https://hooks.example/" hush',
+      'notify_url="https://hooks.example/hush"',
+      'NOTIFY_URL="https://hush@hooks.example:0/hush"',
+      'NOTIFY_URL="hush"',
+      'NOTIFY_URLS="hush"',
+      '="NOTIFY_URL=hush"',
+    ]
+  ) {
+    const told = faults(`UDP_PORTS="9"\n${line}\n`);
+    assert.equal(told.length, 1, line);
+    assert.doesNotMatch(told[0], /hush/);
+  }
+});
+
+Deno.test("parseConfigFile() warns of no URL that is encrypted, or goes to this host itself", () => {
+  const urls = "https://a.example/ http://127.0.0.2/ http://[::1]/ http://localhost:8080/x";
+  const { warnings } = parseConfigFile(`TCP_PORTS="1"\nNOTIFY_URL="${urls}"`, "c");
+  assert.deepEqual(warnings, []);
+});
 
 Deno.test("parseConfigFile() needs ports", () => {
   assert.match(faults("# nothing\n")[0], /^portsentry\.conf: No ports to watch: set TCP_PORTS/);

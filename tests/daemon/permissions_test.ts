@@ -59,14 +59,14 @@ Deno.test("giveBack() keeps what covers something needed, and nothing else; libr
     "--allow-read=/etc/portsentry,/var/log,/srv",
     "--allow-write=/var/log/x.log,/etc,/var/lib/portsentry",
     "--allow-run=/bin/sh,/bin/true",
-    "--allow-net=127.0.0.1:9187,192.0.2.1",
+    "--allow-net=127.0.0.1:9187,192.0.2.1,Hook.example:443,[::1]",
     "--allow-env",
     "--allow-sys",
   ];
   const needed = {
     read: ["/etc/portsentry/portsentry.conf", "/var/log/x.log"],
     write: ["/var/log/x.log", "/var/lib/portsentry/blocked"],
-    net: ["127.0.0.1:9187"],
+    net: ["127.0.0.1:9187", "hook.example:443", "[::1]:80"],
     run: ["/bin/sh"],
   };
   const { before: _, ...after } = heldAfter(flags, needed);
@@ -74,7 +74,7 @@ Deno.test("giveBack() keeps what covers something needed, and nothing else; libr
     held: {
       read: ["/etc/portsentry", "/var/log"],
       write: ["/var/log/x.log", "/var/lib/portsentry"],
-      net: ["127.0.0.1:9187"],
+      net: ["127.0.0.1:9187", "Hook.example:443", "[::1]"],
       run: ["/bin/sh"],
       ffi: [],
     },

@@ -8,6 +8,7 @@ const QUIET: Facts = {
   state: false,
   firewall: false,
   metrics: false,
+  notify: false,
   lowMetrics: false,
   hostsDeny: false,
   commands: false,
@@ -21,6 +22,7 @@ const CASES: [facts: Partial<Facts>, identity: string, capabilities: string[] | 
   [{ mode: "connect", lowPorts: false, firewall: true }, "RUN_AS", ["CAP_NET_ADMIN"]],
   [{ state: true }, "RUN_AS", ["CAP_NET_RAW"]],
   [{ metrics: true }, "RUN_AS", ["CAP_NET_RAW"]],
+  [{ notify: true }, "RUN_AS", ["CAP_NET_RAW"]],
   [{ metrics: true, lowMetrics: true }, "RUN_AS", ["CAP_NET_BIND_SERVICE", "CAP_NET_RAW"]],
   [{ mode: "connect", metrics: true, lowMetrics: true }, "RUN_AS", ["CAP_NET_BIND_SERVICE"]],
   [{ hostsDeny: true }, "root", ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_NET_RAW"]],
@@ -34,7 +36,7 @@ for (const [facts, identity, capabilities] of CASES) {
     assert.equal(held.identity, identity);
     assert.deepEqual(held.capabilities, capabilities);
     assert.equal(held.run, facts.commands === true);
-    assert.equal(held.net, facts.metrics === true);
+    assert.equal(held.net, facts.metrics === true || facts.notify === true);
     assert.equal(held.write.has("hosts.deny"), facts.hostsDeny === true);
     assert.equal(held.write.has("state file"), facts.state === true);
     assert.equal(held.rootFor === undefined, identity === "RUN_AS");

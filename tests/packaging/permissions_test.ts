@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { LIBRARIES } from "../../ffi/libraries.ts";
+import { parseConfigFile } from "../../src/config/config_file.ts";
+import { formatEndpoint } from "../../src/config/endpoint.ts";
 import { parseArguments } from "../../src/cli.ts";
 import { SHELL } from "../../src/response/command.ts";
 import { HOSTS_DENY, HOSTS_DENY_NEW } from "../../src/response/hosts_deny.ts";
@@ -165,6 +167,45 @@ Deno.test("permissions.sh allows the files that the configuration names", () => 
   }
   Deno.removeSync(folder, { recursive: true });
 });
+
+/** Lines, and what they add to the network. */
+const NETWORKS: [lines: string, network: string | undefined][] = [
+  ['METRICS="127.0.0.1:9187"', "127.0.0.1:9187"],
+  ['METRICS="[::1]:9187"', "[::1]:9187"],
+  ['METRICS=""', undefined],
+  ['#NOTIFY_URL="https://a.example/"', undefined],
+  ['NOTIFY_URL="https://a.example/x?y=b:1#z"', "a.example:443"],
+  ['NOTIFY_URL="HTTP://A.example"', "A.example:80"],
+  ['NOTIFY_URL="https://tk:pw@a.example:8443/x@y"', "a.example:8443"],
+  ['NOTIFY_URL="http://[2001:db8::1]/ \thttps://[::1]:81?x"', "[2001:db8::1]:80,[::1]:81"],
+  ['METRICS="127.0.0.1:9187"\nNOTIFY_URL="https://a/"', "127.0.0.1:9187,a:443"],
+  // None of these may allow what nobody has named, or all of the network.
+  ['NOTIFY_URL="https://a.example,/"', undefined],
+  ['NOTIFY_URL="https://,*:443/"', undefined],
+  ['NOTIFY_URL="ftp://a.example/ a.example *"', undefined],
+  ['NOTIFY_URL="https:///x"', undefined],
+  ['NOTIFY_URL="https://a.example:/x"', undefined],
+];
+
+for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
+  Deno.test(`permissions.sh allows the network that the configuration names: ${shell.join(" ")}`, () => {
+    const folder = Deno.makeTempDirSync();
+    for (const [lines, network] of NETWORKS) {
+      Deno.writeTextFileSync(`${folder}/my.conf`, `TCP_PORTS="1"\n${lines}`);
+      const words = command(["-c", `${folder}/my.conf`], { shell });
+      const flags = words.filter((word) => word.startsWith("--allow-net"));
+      assert.deepEqual(flags, network === undefined ? [] : [`--allow-net=${network}`], lines);
+      // What the program asks for is what it is given.
+      const { config } = parseConfigFile(`TCP_PORTS="1"\n${lines}`, "c");
+      const asked = [
+        ...(config?.metrics ? [formatEndpoint(config.metrics)] : []),
+        ...(config?.notifyTargets ?? []).map(({ endpoint }) => endpoint),
+      ];
+      if (config) assert.deepEqual(asked.join(), network?.toLowerCase() ?? "", lines);
+    }
+    Deno.removeSync(folder, { recursive: true });
+  });
+}
 
 Deno.test("permissions.sh does not wait for a FIFO in the place of the configuration", () => {
   const folder = Deno.makeTempDirSync();

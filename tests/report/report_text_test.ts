@@ -28,7 +28,7 @@ function fill(path: string): void {
 Deno.test("reportText() has a column of pings when there were some", () => {
   const text = textOf((path) => write(path, 0, ["tcp/23", "icmp", "icmp"]));
   assert.match(text, /^3 probes \(1 TCP, 0 UDP, 2 ICMP\); /m);
-  assert.match(text, /^FROM +TCP  UDP  ICMP  BLOCKS$/m);
+  assert.match(text, /^FROM +TCP +UDP +ICMP +BLOCKS$/m);
   assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d +1 +2 +#+$/m);
   assert.match(text, /^ICMP echo request +2/m);
   assert.doesNotMatch(text, /of other ports/);

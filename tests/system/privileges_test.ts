@@ -79,6 +79,15 @@ const KINDS: [name: string, options: ProgramOptions, state: string, told: RegExp
     undefined,
   ],
   [
+    "NOTIFY_URL",
+    {
+      config: `TCP_PORTS="1-1024"\n${AS_NOBODY}NOTIFY_URL="https://192.0.2.53/x"`,
+      permissions: ["--allow-net=192.0.2.53:443"],
+    },
+    reduced(NOBODY, "2000"),
+    undefined,
+  ],
+  [
     "--connect below port 1024",
     { config: `TCP_PORTS="1-1024"\nUDP_PORTS="69"\n${AS_NOBODY}`, args: ["--connect"] },
     reduced(NOBODY, "400"),
@@ -228,7 +237,10 @@ Deno.test("nothing of root's environment goes on", async () => {
   const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0").filter(Boolean);
   const names = environment.map((entry) => entry.replace(/=.*/, ""));
   for (const name of names) {
-    assert.match(name, /^(LANG|LC_\w+|TZ|NO_COLOR|DENO_DIR|NOTIFY_SOCKET)$/);
+    assert.match(
+      name,
+      /^(LANG|LC_\w+|TZ|NO_COLOR|DENO_DIR|DENO_TLS_CA_STORE|DENO_CERT|SSL_CERT_(FILE|DIR)|NOTIFY_SOCKET)$/,
+    );
   }
   assert.ok(environment.includes("TZ=UTC") && environment.includes("NOTIFY_SOCKET=/nowhere"));
 });
@@ -247,6 +259,7 @@ Deno.test("a reload that needs what was given up is refused, and the old configu
   const MORE: [lines: string, told: RegExp][] = [
     ['BLOCK_TCP="1"\nFIREWALL="nftables"', /FIREWALL changes .*: what that needs was given up/],
     ['METRICS="127.0.0.1:9187"', /METRICS are served: what that needs was given up/],
+    ['NOTIFY_URL="https://192.0.2.53/x"', /NOTIFY_URL is told .*: what that needs was given up/],
     ['STATE_FILE="state.db"', /STATE_FILE is kept: what that needs was given up/],
     ['BLOCK_TCP="2"\nKILL_RUN_CMD="true"', /run commands that may need anything: what that needs/],
     ['BLOCK_TCP="1"\nKILL_HOSTS_DENY="$TARGET$"', /KILL_HOSTS_DENY writes .*: what that needs/],
