@@ -28,17 +28,20 @@ Deno.test("replay reads what editcap and mergecap write like the capture that it
       fraction: i * 997,
     }));
     Deno.writeFileSync(`${folder}/A`, pcap(frames));
-    const replay = async (file: string) =>
-      await run([
+    /** The events; that the scans of twice the packets are other ones is no matter here. */
+    const replay = async (file: string) => {
+      const { stdout } = await run([
         ...programCommand(folder),
         ...["replay", "-c", `${folder}/portsentry.conf`, `${folder}/${file}`],
       ]);
-    const { stdout: expected } = await replay("A");
-    assert.equal(expected.split("\n").length, 1001);
+      return stdout.split("\n").filter((line) => line.includes(" Scan from: "));
+    };
+    const expected = await replay("A");
+    assert.equal(expected.length, 1000);
     for (const [command, times] of COMMANDS) {
       await run(words(command.replaceAll("F/", `${folder}/`)));
-      const { stdout } = await replay(command.endsWith("F/raw") ? "raw" : "B");
-      assert.equal(stdout, expected.repeat(times), command);
+      const told = await replay(command.endsWith("F/raw") ? "raw" : "B");
+      assert.deepEqual(told, Array(times).fill(expected).flat(), command);
     }
   } finally {
     Deno.removeSync(folder, { recursive: true });
