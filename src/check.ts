@@ -49,9 +49,9 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
     not_yet: skipped.length > 0 ? skipped : ["nothing"],
     TCP_probes: responsesOf(config, config.blockTcp),
     UDP_probes: responsesOf(config, config.blockUdp),
-    probes: config.detect === "extended"
-      ? "the classic ones, segments with ACK of no connection, pings"
-      : "the classic ones",
+    ...(config.detect === "extended" && {
+      probes_too: "segments with ACK that belong to no connection; pings, which are logged only",
+    }),
     trigger: triggerOf(config),
     never_acted_on: [
       ...(config.ignoreFile === undefined ? [] : [`what ${config.ignoreFile} names`]),

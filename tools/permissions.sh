@@ -129,6 +129,8 @@ allow_reading() { # PATH
 # A page is written beside its place, and renamed.
 allow_page() { # PATH
   [ "$1" = - ] || { allow_writing "$1"; allow_writing "$1.new"; }
+}
+
 # Hosts and ports of the URLs that are notified, as src/config/notify_url.ts reads them.
 allow_urls() { # URLS
   set -f
