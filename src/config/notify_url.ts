@@ -5,6 +5,7 @@
  * @module
  */
 import { MOST_NOTIFY_URLS } from "../limits.ts";
+import { quote } from "../text.ts";
 
 /** How a notification is written. */
 export const NOTICE_FORMATS = ["json", "text", "slack", "ntfy"] as const;
@@ -67,8 +68,8 @@ function parseUrl(text: string): NotifyTarget | string {
   if (port < 1 || port > 65535) return `Cannot use port ${digits}: write one from 1 to 65535`;
   const url = URL.parse(text);
   if (url?.hostname !== name || name.endsWith(".")) {
-    return `Cannot use the host "${name}": write its plain name or address` +
-      (url ? `, such as "${url.hostname.replace(/\.$/, "")}"` : "");
+    return `Cannot use the host ${quote(name)}: write its plain name or address` +
+      (url ? `, such as ${quote(url.hostname.replace(/\.$/, ""))}` : "");
   }
   url.username = "";
   url.password = "";

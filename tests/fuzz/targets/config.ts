@@ -9,6 +9,7 @@ import { parseConfigFile } from "../../../src/config/config_file.ts";
 import { formatDuration, parseDuration } from "../../../src/config/duration.ts";
 import { type Fault, formatFault } from "../../../src/config/fault.ts";
 import { KEYS } from "../../../src/config/keys.ts";
+import type { NotifyTarget } from "../../../src/config/notify_url.ts";
 import { parsePorts, type PortSet } from "../../../src/config/ports.ts";
 import { DROPPED_KEYS } from "../../../src/config/version1.ts";
 import { MOST_DURATION_S } from "../../../src/limits.ts";
@@ -22,7 +23,21 @@ const PACKAGED = Deno.readTextFileSync(
 const WORDS = [
   ...[...KEYS.keys(), ...DROPPED_KEYS.keys()].map((key) => `${key}="`),
   ...['"', "=", "#", "\n", "\r\n", "$TARGET$", "$PORT$", "nftables", "1h30m", "7d", "1-65535"],
-  ...["ipchains", "333.444.555.666", "\\%", "0", "1", "2", "/x", ",", "-"],
+  ...[
+    "https://",
+    "http://[::1]:8080/",
+    "user:pass@",
+    "ntfy",
+    "ipchains",
+    "333.444.555.666",
+    "\\%",
+    "0",
+    "1",
+    "2",
+    "/x",
+    ",",
+    "-",
+  ],
 ];
 
 /** What is told of a fault is one line that a terminal can show. */
@@ -57,6 +72,17 @@ function assertPorts(ports: PortSet): void {
   assert.deepEqual(again.ports.ranges, ports.ranges);
 }
 
+/** A target's URL with user and password in their place. */
+function urlOf({ url, authorization }: NotifyTarget): string {
+  if (authorization === undefined) return url;
+  const text = new TextDecoder().decode(
+    Uint8Array.fromBase64(authorization.slice("Basic ".length)),
+  );
+  const [user, ...password] = text.split(":");
+  const pair = `${encodeURIComponent(user)}:${encodeURIComponent(password.join(":"))}`;
+  return url.replace("://", () => `://${pair}@`);
+}
+
 /** The file that says what `config` does. */
 function render(config: Config): string {
   const flag = (value: boolean) => value ? "1" : "0";
@@ -83,6 +109,9 @@ function render(config: Config): string {
     ["LOCKOUT_GUARD", flag(config.lockoutGuard)],
     ["STATE_FILE", config.stateFile],
     ["CONTROL_SOCKET", config.controlSocket],
+    ["NOTIFY_URL", config.notifyTargets?.map(urlOf).join(" ")],
+    ["NOTIFY_FORMAT", config.notifyFormat],
+    ["NOTIFY_WINDOW", formatDuration(config.notifyWindowS)],
     ["DRY_RUN", flag(config.dryRun)],
     ["SCAN_TRIGGER", config.scanTrigger],
     ["SCAN_TRIGGER_PORTS", config.scanTriggerPorts],
