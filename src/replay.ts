@@ -19,9 +19,10 @@ import { formatLocalTime, writeLocalTime } from "./log/local_time.ts";
 import type { Level } from "./log/log_output.ts";
 import { formatSummary } from "./log/summary_line.ts";
 import { decodeBetween } from "./packet/decode.ts";
-import { Packet, Reject, REJECT_NAMES } from "./packet/packet.ts";
+import { Packet, Protocol, Reject, REJECT_NAMES } from "./packet/packet.ts";
 import { Fingerprints } from "./scan/fingerprint.ts";
 import { ScanTracker } from "./scan/scan_tracker.ts";
+import { Pings } from "./sentry/pings.ts";
 import type { Savefile } from "./sentry/savefile.ts";
 import { escapeControls } from "./text.ts";
 
@@ -56,6 +57,7 @@ export class Replay {
   readonly #parts: ReplayParts;
   readonly #detector: Detector;
   readonly #scans: ScanTracker;
+  readonly #pings = new Pings();
   readonly #packet = new Packet();
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #frames = 0;
@@ -102,7 +104,7 @@ export class Replay {
     packet.timeMs = frame.timeMs;
     packet.readMs = frame.timeMs;
     this.#scans.expire(frame.timeMs);
-    if (!this.#detector.isProbe(packet)) return;
+    if (!this.#detector.isProbe(packet) && !this.#isPing(packet)) return;
     const { to } = this.#parts;
     if (to && !to.hasHost(packet.version, packet.destination)) return;
     this.#events++;
@@ -111,6 +113,12 @@ export class Replay {
     const scans = verdict !== Verdict.Ignored && verdict !== Verdict.SameHost;
     const tool = scans ? this.#scans.take(packet) : UNKNOWN_TOOL;
     this.#tell(scanEvent(packet, verdict, "stealth", tool));
+  }
+
+  /** Segments with ACK are told by watches alone: a file may lack what they are answers to. */
+  #isPing(packet: Packet): boolean {
+    return packet.protocol === Protocol.Icmp && this.#detector.isProbeUnlessAsked(packet) &&
+      this.#pings.isNews(packet);
   }
 
   /** Tells what can only be told at the end. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { LinkType } from "../../src/packet/decode.ts";
-import { bytes, ethernet, ipv4, ipv6, tcp, udp } from "../frames.ts";
+import { bytes, ethernet, icmp, ipv4, ipv6, tcp, udp } from "../frames.ts";
 import { validLine } from "../log/events_schema.ts";
 import { Blocks, pcap } from "../savefiles.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
@@ -361,3 +361,21 @@ async function using<T>(content: Uint8Array, use: (capture: Capture) => Promise<
   using capture = new Capture(content);
   return await use(capture);
 }
+
+Deno.test('replay with DETECT="extended" tells pings, once for a while, and no segments with ACK', async () => {
+  const ping = ethernet(ipv4(icmp(), { protocol: 1 }));
+  const frames = [
+    { bytes: ping, seconds: 1_795_371_674 },
+    { bytes: ping, seconds: 1_795_371_700 },
+    { bytes: ethernet(ipv4(tcp({ flags: 0x10 }))), seconds: 1_795_371_701 },
+    { bytes: ping, seconds: 1_795_372_701 },
+  ];
+  using classic = new Capture(pcap(frames));
+  assert.deepEqual(withoutTimes((await classic.replay()).stdout), []);
+  using capture = new Capture(pcap(frames), `${CONFIG}DETECT="extended"\n`);
+  const flags = ["false", "false", "unset", "unset"];
+  const type = "ICMP echo request";
+  const line = eventLine({ source: SCANNER.ipv4, protocol: "ICMP", port: 0, type, flags });
+  const told = withoutTimes((await capture.replay()).stdout);
+  assert.deepEqual(told.filter((one) => one.startsWith("Scan from")), [line, line]);
+});
