@@ -1,8 +1,8 @@
 # Everything a person needs: make run, make demo, make test. What is missing is installed first:
 # Debian packages by apt (as root), the pinned Deno from npm into .tools.
 
-.PHONY: help run demo test test-dist test-packages test-extra ok fuzz build bench man completions install uninstall deb rpm \
-  dist pictures fmt clean
+.PHONY: help run demo test test-dist test-packages test-extra ok fuzz build bench soak man completions install uninstall \
+  deb rpm dist pictures fmt clean
 
 help:
 	@echo "make run    watch this host with packaging/portsentry.conf (ARGS=… adds options)"
@@ -14,6 +14,7 @@ help:
 	@echo "make ok     the gate of every commit: format, lint, types, tests"
 	@echo "make fuzz   every parser against changed inputs (FUZZ_SECONDS=60, SEED=…, TARGET=…)"
 	@echo "make bench  floods, latencies, memory, measured in namespaces; takes five minutes"
+	@echo "make soak   mixed load for ten minutes: events lost, memory, descriptors (SOAK_SECONDS=…, METHOD=pcap|raw)"
 	@echo "make man    the manual pages, into dist/man"
 	@echo "make completions  for bash, zsh and fish, into dist/completions"
 	@echo "make install  to DESTDIR and PREFIX (/usr/local); make uninstall takes it away again"
@@ -71,6 +72,10 @@ bench:
 	@tools/setup.sh libpcap libnftables ip tcpreplay portsentry-1
 	@.tools/deno bench -A --quiet bench/micro_bench.ts
 	@.tools/deno run -A --quiet bench/run.ts
+
+soak:
+	@tools/setup.sh libpcap libnftables ip nft nmap
+	@.tools/deno run -A --quiet tests/soak/main.ts $(METHOD)
 
 man:
 	@tools/setup.sh pandoc

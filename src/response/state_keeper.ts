@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { infoOf, isNamed } from "../files.ts";
 import { STATE_RETRY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { ForeignStateFile, isDamaged, setAside } from "../state/database.ts";
@@ -17,6 +18,9 @@ export class StateKeeper {
   /** Whether all is in memory alone, as the file could not be opened or made, and may be later. */
   #unopened: boolean;
   #nextTryMs = -Infinity;
+  /** Of the open file, to tell one that takes its place. */
+  #info: Deno.FileInfo | undefined;
+  #replaced = false;
   /** Whether the file lacks something, because the disk did not take it. */
   #behind = false;
   /** The blocks in the file at the start, as far as it could be read. */
@@ -35,6 +39,7 @@ export class StateKeeper {
     this.#unopened = unopened;
     this.#behind = unopened;
     this.found = found;
+    this.#learn();
   }
 
   /** How many times a host has been blocked, as far as that is remembered. */
@@ -69,8 +74,10 @@ export class StateKeeper {
 
   close(): void {
     if (this.#behind) this.tidy(Date.now());
+    this.#look();
     try {
-      this.#state.close();
+      if (this.#replaced && this.#path !== undefined) this.#writeAnew(this.#path);
+      else this.#state.close();
     } catch (error) {
       this.#log.error(`${this.#path}: ${messageOf(error)}`);
     }
@@ -91,14 +98,45 @@ export class StateKeeper {
     this.#state.close();
     this.#state = state;
     this.#unopened = false;
+    this.#learn();
     // The hosts in force are offenders as well; those of before are not known.
     state.add([...this.current()]);
     return true;
   }
 
+  #learn(): void {
+    if (this.#path !== undefined && !this.#unopened) this.#info = infoOf(this.#path);
+  }
+
+  /**
+   * Tells when somebody has taken the file away. SQLite goes on with what is open, and another file of
+   * that name must not be opened meanwhile: both would share the files beside it.
+   */
+  #look(): void {
+    if (this.#replaced || this.#path === undefined || !this.#info) return;
+    if (isNamed(this.#path, this.#info)) return;
+    this.#replaced = true;
+    this.#log.error(
+      `STATE_FILE ${this.#path} was deleted or replaced: blocks are in force, and are written to it ` +
+        "when portsentry ends: restart it",
+    );
+  }
+
+  #writeAnew(path: string): void {
+    this.#state.abandon();
+    const state = StateFile.open(path);
+    try {
+      state.add([...this.current()]);
+      state.replace(this.current());
+    } finally {
+      state.close();
+    }
+  }
+
   #write(change: (state: StateFile) => void): void {
     try {
       change(this.#state);
+      this.#look();
       if (!this.#behind || !this.#isOpen()) return;
       this.#state.replace(this.current());
       this.#behind = false;

@@ -155,6 +155,11 @@ export class StateFile {
     closeDatabase(this.#database);
   }
 
+  /** Closes a file that is not the one of its name any more, and tidies nothing up. */
+  abandon(): void {
+    this.#database.close();
+  }
+
   #putOne({ host, startMs, endMs, reason, count }: BlockRecord): void {
     this.#put.run(
       host,

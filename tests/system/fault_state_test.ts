@@ -64,3 +64,34 @@ Deno.test("STATE_FILE on a disk that is full at the start is written as soon as 
   copy.close();
   assert.equal(await program.stop(), 0);
 });
+
+for (
+  const [what, names] of [["it", [""]], ["all that SQLite keeps", ["", "-wal", "-shm"]]] as const
+) {
+  Deno.test(`STATE_FILE: when ${what} is deleted, that is told, and a restart has the blocks`, async () => {
+    await using network = await Network.create();
+    using shared = new Shared(network);
+    {
+      await using program = await shared.start();
+      await program.command("block", "203.0.113.1");
+      for (const end of names) Deno.removeSync(shared.state + end);
+      await probe(network, program);
+      const told =
+        /STATE_FILE \S+ was deleted or replaced: blocks are in force, and are written to it/;
+      await program.until(() => told.test(program.stderr), "it is told");
+      await program.command("block", "203.0.113.2");
+      assert.equal(await program.stop(), 0);
+      assert.equal(program.stderr.split("was deleted or replaced").length, 2, program.stderr);
+      console.error(
+        program.stderr,
+        [...Deno.readDirSync(shared.folder + "/state")].map((f) =>
+          f.name + Deno.statSync(shared.folder + "/state/" + f.name).size
+        ),
+      );
+    }
+    await using program = await shared.start();
+    assert.equal(program.stderr, "");
+    const hosts = (await blocked(program)).map(({ host }) => host).toSorted();
+    assert.deepEqual(hosts, [SCANNER.ipv4, "203.0.113.1", "203.0.113.2"]);
+  });
+}

@@ -92,6 +92,11 @@ export class Network implements AsyncDisposable {
     return run(["ip", "netns", "exec", this.watched, ...words(command)], options);
   }
 
+  /** Runs a line of bash(1) on the watched host. */
+  shellOnWatched(line: string, options?: { mayFail?: boolean }): Promise<CommandResult> {
+    return run(["ip", "netns", "exec", this.watched, "bash", "-c", line], options);
+  }
+
   /** Runs a command on the scanning host. */
   onScanner(command: string, options?: { mayFail?: boolean }): Promise<CommandResult> {
     return run(["ip", "netns", "exec", this.scanner, ...words(command)], options);

@@ -1,0 +1,160 @@
+/**
+ * A program under every load for a while: whether it loses an event, and whether it grows.
+ *
+ * @module
+ */
+import { elements } from "../system/firewall_tools.ts";
+import { Network, WATCHED } from "../system/network.ts";
+import { Program } from "../system/program.ts";
+import { countLines, Loads, pause, type Subject } from "./loads.ts";
+import { between, least, most, type Sample, sample, slope } from "./samples.ts";
+
+/** What was found: a name, what it is, what it has to be, and whether it is so. */
+export type Finding = [name: string, found: string, bound: string, good: boolean];
+
+const CONFIG = `TCP_PORTS="1-1024"
+UDP_PORTS="1-1024"
+HISTORY_FILE="FOLDER/history"
+BLOCK_TCP="1"
+BLOCK_UDP="2"
+KILL_RUN_CMD="true $TARGET$ $PORT$"
+FIREWALL="nftables"
+BLOCK_TIME="3s"
+STATE_FILE="FOLDER/state.db"
+CONTROL_SOCKET="FOLDER/control.sock"
+METRICS="127.0.0.1:9464"
+`;
+
+/** What a run of ten minutes may grow by, in KiB a minute; a shorter one has less to tell it from noise. */
+const MOST_SLOPE = 1024;
+const SLOPE_RUN_S = 600;
+const REST_S = 15;
+
+/** The kernel's own count of what is a probe, at the interface: what capture is given, too. */
+const COUNTERS = `
+add table netdev soak
+add chain netdev soak in { type filter hook ingress device eth0 priority 0; }
+add rule netdev soak in ip daddr ${WATCHED.ipv4} tcp dport 1-1024 tcp flags & (ack | rst) == 0 counter
+add rule netdev soak in ip daddr ${WATCHED.ipv4} udp dport 1-1024 counter
+add rule netdev soak in ip6 daddr ${WATCHED.ipv6} tcp dport 1-1024 tcp flags & (ack | rst) == 0 counter
+`;
+
+/** Runs the program for so many seconds under all loads. */
+export async function soak(method: string, seconds: number): Promise<Finding[]> {
+  await using network = await Network.create();
+  await using program = Program.spawn({
+    config: CONFIG,
+    namespace: network.watched,
+    args: ["-m", method],
+    permissions: ["--allow-run=/bin/sh", "--allow-net=127.0.0.1:9464"],
+    wrapper: ["sh", "-c", 'exec "$@" >/dev/null', "sh"],
+  });
+  while ((await program.command("status")).code !== 0) await pause(100);
+  Deno.writeTextFileSync(`${program.folder}/counters`, COUNTERS);
+  await network.onWatched(`nft -f ${program.folder}/counters`);
+
+  const { pid } = program.child;
+  const atRest = await rest(pid);
+
+  const subject: Subject = { network, program, rotatedLines: 0, unanswered: 0 };
+  const loads = new Loads(subject);
+  const samples: Sample[] = [];
+  const start = performance.now();
+  for (let atS = 0; atS < seconds; atS = (performance.now() - start) / 1000) {
+    samples.push(sample(pid, atS));
+    await pause(1000);
+  }
+  await loads.end();
+  for (const name of ["other0", "other1"]) {
+    await network.onWatched(`ip link del ${name}`, { mayFail: true });
+  }
+  const afterwards = await rest(pid);
+
+  const sent = await counted(network);
+  const { counters, firewall } = JSON.parse((await program.command("status", "--json")).stdout);
+  const inKernel = await elements(network, "blocked4");
+  const inMemory = JSON.parse((await program.command("blocked", "--json")).stdout).blocked;
+  const stopping = performance.now();
+  const code = await program.stop();
+  const stopMs = performance.now() - stopping;
+  const events = subject.rotatedLines + countLines(`${program.folder}/history`);
+  const lost = lostIn(program.stderr);
+
+  const same = (a: number, b: number) => `${a.toLocaleString("en")} and ${b.toLocaleString("en")}`;
+  const late = between(samples, 0.5, 1);
+  const bound = Math.round(MOST_SLOPE * Math.max(1, SLOPE_RUN_S / seconds));
+  const growth = slope(late);
+  const leak = (key: "descriptors" | "threads"): Finding => [
+    `${key} before and after, at rest`,
+    `${atRest[key]}, ${afterwards[key]}`,
+    "no more",
+    afterwards[key] <= atRest[key],
+  ];
+  return [
+    [
+      "probes at the interface, events in the history",
+      same(sent, events),
+      "the same",
+      sent === events,
+    ],
+    ["told as lost", String(lost), "0", lost === 0 && counters.lostBeforeReading === 0],
+    ["memory at most", `${(most(samples, "rssKiB") / 1024).toFixed(0)} MiB`, "", true],
+    ["memory of the second half", `${growth.toFixed(0)} KiB/min`, `< ${bound}`, growth < bound],
+    [
+      "scrapes not answered within 2 s",
+      String(subject.unanswered),
+      "< 2 %",
+      subject.unanswered < 0.02 * (loads.turns.get("scrapes of METRICS") ?? 0),
+    ],
+    leak("descriptors"),
+    leak("threads"),
+    [
+      "blocks in memory, in the kernel",
+      same(inMemory.length, inKernel.length),
+      "the same",
+      inMemory.length === inKernel.length && firewall.blockedNow >= 0,
+    ],
+    ["end", `status ${code} in ${stopMs.toFixed(0)} ms`, "0, 1000 ms", code === 0 && stopMs < 1000],
+    ...[...loads.turns].map(([name, turns]): Finding => [name, String(turns), "> 0", turns > 0]),
+    [
+      "other errors told",
+      errorsIn(program.stderr) || "none",
+      "none",
+      errorsIn(program.stderr) === "",
+    ],
+  ];
+}
+
+/**
+ * What a process holds when nothing is done to it: idle threads end after ten seconds, and until then a
+ * client repeats SYNs, and blocks end.
+ */
+async function rest(pid: number): Promise<Sample> {
+  const samples: Sample[] = [];
+  for (let atS = 0; atS < REST_S; atS++) {
+    await pause(1000);
+    samples.push(sample(pid, atS));
+  }
+  return {
+    ...samples.at(-1)!,
+    descriptors: least(samples, "descriptors"),
+    threads: least(samples, "threads"),
+  };
+}
+
+/** Probes that have come in at the interface. */
+async function counted(network: Network): Promise<number> {
+  const { stdout } = await network.onWatched("nft list table netdev soak");
+  return [...stdout.matchAll(/counter packets (\d+)/g)].reduce((sum, [, n]) => sum + Number(n), 0);
+}
+
+function lostIn(stderr: string): number {
+  const told = /^(\d+) (?:packets were dropped|lines for|events were not|scans were not)/mg;
+  return [...stderr.matchAll(told)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** What stderr has besides losses and what the loads bring about. */
+function errorsIn(stderr: string): string {
+  const expected = /^\d+ |^other\d (?:is not watched any more|cannot be watched)|^$/;
+  return [...new Set(stderr.split("\n").filter((line) => !expected.test(line)))].join("; ");
+}
