@@ -117,19 +117,31 @@ for (const name of PAGES) {
   });
 }
 
-Deno.test("docs/security.md names tests that there are", () => {
-  const tests = sources(new URL(".", import.meta.url)).join("\n");
-  const [, promises] = read("security.md").split("## Promises");
-  const names = promises.split("\n").flatMap((row) =>
-    [...(row.split(" | ")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+/** The tests that a table names, in its last column. */
+function testsNamed(table: string): string[] {
+  const rows = table.split("\n").filter((row) => row.startsWith("| "));
+  return rows.flatMap((row) =>
+    [...row.split(" | ").at(-1)!.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
   );
-  assert.ok(names.length > 20);
-  for (const name of names) {
-    // What a name says of each of several cases is an ellipsis there, and an expression in the test.
-    const text = name.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    assert.match(tests, new RegExp(text.join("[^\\n]*")), name);
-  }
-});
+}
+
+const NAMED: [document: string, table: string][] = [
+  ["security.md", read("security.md").split("## Promises")[1]],
+  ["reliability.md", read("reliability.md").split("## A long run")[0]],
+];
+
+for (const [document, table] of NAMED) {
+  Deno.test(`docs/${document} names tests that there are`, () => {
+    const tests = sources(new URL(".", import.meta.url)).join("\n");
+    const names = testsNamed(table);
+    assert.ok(names.length > 20);
+    for (const name of names) {
+      // What a name says of each of several cases is an ellipsis there, and an expression in the test.
+      const text = name.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+      assert.match(tests, new RegExp(text.join("[^\\n]*")), name);
+    }
+  });
+}
 
 /** The text of every test. */
 function sources(folder: URL): string[] {

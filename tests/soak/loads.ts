@@ -51,17 +51,24 @@ export const LOADS: Load[] = [
 export class Loads {
   /** Turns of each load so far. */
   readonly turns = new Map<string, number>();
+  /** What one of them has failed with. */
+  failure: unknown;
   readonly #running: Promise<void>[];
   #over = false;
 
   constructor(subject: Subject) {
-    this.#running = LOADS.map((load) => this.#run(load, subject));
+    this.#running = LOADS.map((load) =>
+      this.#run(load, subject).catch((error) => {
+        this.failure = error;
+      })
+    );
   }
 
-  /** Ends all loads. @throws what one of them has thrown */
+  /** Ends all loads. @throws the {@link failure} */
   async end(): Promise<void> {
     this.#over = true;
     await Promise.all(this.#running);
+    if (this.failure !== undefined) throw this.failure;
   }
 
   async #run({ name, everyMs, act }: Load, subject: Subject): Promise<void> {
