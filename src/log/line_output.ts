@@ -86,7 +86,7 @@ export class LineOutput implements LogOutput {
   async close(limitMs = OUTPUT_CLOSE_MS): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, limitMs);
+      timer = setTimeout(resolve, Math.max(0, limitMs));
     });
     await Promise.race([this.#writing, timeout]);
     clearTimeout(timer);

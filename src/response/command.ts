@@ -116,7 +116,7 @@ export class CommandRunner {
     const timer = setTimeout(() => {
       late = true;
       child.kill();
-    }, limitMs);
+    }, Math.max(0, limitMs));
     const exit = await child.ended;
     clearTimeout(timer);
     this.#running.delete(child);

@@ -273,7 +273,7 @@ export class Firewall {
         this.#failure = error.message;
         this.#look(FIREWALL_CHECK_MS);
       }
-    }, delayMs);
+    }, Math.max(0, delayMs)); // it may be late already, and the runtime would complain
   }
 
   #repair(damage: string): void {
