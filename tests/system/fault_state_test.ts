@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { Network, SCANNER } from "./network.ts";
+import { Program } from "./program.ts";
 import { blocked, probe, Shared } from "./shared_state.ts";
 
 Deno.test("two programs with one STATE_FILE: the second is refused, and the first goes on", async () => {
@@ -95,3 +96,20 @@ for (
     assert.deepEqual(hosts, [SCANNER.ipv4, "203.0.113.1", "203.0.113.2"]);
   });
 }
+
+Deno.test("STATE_FILE and CONTROL_SOCKET in folders that are there need no permission for the folders", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  const files = [`${shared.folder}/state.db`, `${shared.folder}/control.sock`].join();
+  await using program = await Program.start({
+    config: `TCP_PORTS="1-1024"\nSTATE_FILE="${shared.folder}/state.db"\n` +
+      `CONTROL_SOCKET="${shared.folder}/control.sock"`,
+    namespace: network.watched,
+    permissions: [`--allow-read=${files}`, `--allow-write=${files}`],
+  });
+  assert.equal((await program.command("status")).code, 0);
+  assert.equal(await program.stop(), 0);
+  assert.equal(program.stderr, "");
+  const left = [...Deno.readDirSync(shared.folder)].map(({ name }) => name).toSorted();
+  assert.deepEqual(left, ["state.db", "state.db-lock"]);
+});
