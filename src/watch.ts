@@ -26,16 +26,9 @@ import {
   RESPONSE_CLOSE_MS,
   SOURCE_TABLE_ENTRIES,
 } from "./limits.ts";
-import { JsonLines } from "./log/event_json.ts";
-import { EventLog } from "./log/event_log.ts";
-import type { History } from "./log/history.ts";
-import { LineOutput } from "./log/line_output.ts";
-import type { LogOutput } from "./log/log_output.ts";
-import { Logger } from "./log/logger.ts";
+import type { Logger } from "./log/logger.ts";
 import { LossReport } from "./log/loss_report.ts";
 import { ScanLog } from "./log/scan_log.ts";
-import { StreamOutput } from "./log/stream_output.ts";
-import { SyslogOutput } from "./log/syslog.ts";
 import { metricFamilies } from "./metrics/families.ts";
 import type { BlockDetails } from "./notify/notifier.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -52,6 +45,7 @@ import {
   openResources,
   type Resources,
 } from "./resources.ts";
+import { RunOutputs } from "./run_outputs.ts";
 import { RunReport } from "./run_report.ts";
 import { Scans } from "./scans.ts";
 import { openServices, type Services } from "./sentry/services.ts";
@@ -66,9 +60,7 @@ export class Watch {
   /** What the privileges were given up for. */
   readonly #first: Config;
   readonly #log: Logger;
-  readonly #eventLog: EventLog;
-  readonly #outputs: LogOutput[];
-  readonly #stderr: LogOutput;
+  readonly #outputs: RunOutputs;
   readonly #poller = new Poller();
   readonly #sources = new SourceTable(SOURCE_TABLE_ENTRIES);
   readonly #services: Services | undefined;
@@ -93,10 +85,6 @@ export class Watch {
     reload: () => this.reload(),
     log: (text) => this.#log.notice(text),
   };
-  /** Those that a reload has replaced, until what they could not write is told. */
-  readonly #oldHistories = new Set<History>();
-  /** Lines that histories had lost which are closed now. */
-  #linesLostBefore = 0;
   #pidFile: PidFile | undefined;
   readonly #manager = new ServiceManager();
 
@@ -106,24 +94,9 @@ export class Watch {
     this.#settings = settings;
     this.#first = settings.config;
     const { config, ignore } = settings;
-    const stdout = new LineOutput("stdout", Deno.stdout);
-    const stderr = new LineOutput("stderr", Deno.stderr);
-    const syslog = new SyslogOutput();
-    const toStdout = options.logOutputs.includes("stdout");
-    const toSyslog = options.logOutputs.includes("syslog");
-    this.#stderr = stderr;
-    this.#outputs = [...(toStdout ? [stdout] : []), ...(toSyslog ? [syslog] : []), stderr];
-    const outputs = [
-      new StreamOutput(toStdout ? stdout : undefined, stderr),
-      ...(toSyslog ? [syslog] : []),
-    ];
-    const json = new JsonLines(version);
-    const log = this.#log = new Logger({
-      ...options,
-      outputs,
-      json: options.logFormat === "json" ? json : undefined,
-    });
-    this.#eventLog = new EventLog(outputs, options.logFormat, json);
+    this.#outputs = new RunOutputs(options, version);
+    const { log, events } = this.#outputs;
+    this.#log = log;
     this.#responder = new Responder({
       config,
       blocked: undefined,
@@ -139,7 +112,7 @@ export class Watch {
       onDryRun: (event) => this.#notify(event, { done: false }),
       log,
     });
-    this.#scans = new Scans(config, new ScanLog(this.#eventLog, log), () => this.#resources);
+    this.#scans = new Scans(config, new ScanLog(events, log), () => this.#resources);
     // In connect mode the service at every port is this program itself.
     this.#services = options.disableServiceCheck || options.mode === "connect"
       ? undefined
@@ -156,7 +129,7 @@ export class Watch {
       responder: this.#responder,
       reasonToSpare: () => undefined,
       ignoreFile: config.ignoreFile ?? "",
-      eventLog: this.#eventLog,
+      eventLog: events,
       scans: this.#scans,
       store: undefined,
       mode: options.mode,
@@ -173,10 +146,9 @@ export class Watch {
         watched: this.#watched,
         resources: this.#resources,
       }),
-      linesLost: () =>
-        this.#lossyOutputs().reduce((sum, { state }) => sum + state.lost, this.#linesLostBefore),
+      linesLost: () => this.#outputs.linesLost,
     });
-    this.#losses = new LossReport(log, () => this.#lossyOutputs(), () => this.#report.losses());
+    this.#losses = new LossReport(log, () => this.#outputs.lossy, () => this.#report.losses());
   }
 
   /**
@@ -274,12 +246,11 @@ export class Watch {
   #apply(settings: Settings, resources: Resources): void {
     const { config, ignore } = settings;
     const { history, blocked, blockade, guard, store, notifier } = resources;
-    const { history: oldHistory, ...old } = this.#resources;
+    const { history: _closedByOutputs, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
-    if (oldHistory !== history) this.#retire(oldHistory);
+    this.#outputs.changeHistory(history, () => this.#losses.tell());
     closeResources(old, resources);
-    this.#eventLog.history = history;
     blocked?.repair((text) => this.#log.error(text));
     blockade?.reconfigure(config);
     notifier?.reconfigure(config);
@@ -292,16 +263,6 @@ export class Watch {
       reasonToSpare: (host) => guard?.reasonToSpare(host),
       ignoreFile: config.ignoreFile ?? "",
       store,
-    });
-  }
-
-  #retire(history: History | undefined): void {
-    if (!history) return;
-    this.#oldHistories.add(history);
-    history.close().then(() => {
-      this.#losses.tell();
-      this.#oldHistories.delete(history);
-      this.#linesLostBefore += history.output.state.lost;
     });
   }
 
@@ -334,9 +295,9 @@ export class Watch {
 
   async #end(): Promise<void> {
     const deadline = performance.now() + END_MS;
-    const { history, ...others } = this.#resources;
-    this.#resources.control?.close();
-    this.#resources.metrics?.close();
+    const { control, metrics, notifier, history: _closedByOutputs, ...others } = this.#resources;
+    control?.close();
+    metrics?.close();
     this.#watched?.settle();
     this.#watched?.sentry.drain(LAST_DRAIN_MS);
     this.#losses.tell();
@@ -348,15 +309,13 @@ export class Watch {
     this.#manager.close();
     this.#services?.close();
     this.#unsolicited?.close();
-    const { notifier, ...rest } = others;
-    closeResources({ ...rest, control: undefined, metrics: undefined }, {});
+    closeResources(others, {});
     this.#pidFile?.release();
-    const outputs = this.#outputs.filter((output) => output !== this.#stderr);
     const limitMs = Math.min(OUTPUT_CLOSE_MS, deadline - performance.now() - LAST_WORDS_MS);
     const notified = notifier?.close(Math.min(limitMs, NOTICE_CLOSE_MS));
-    await Promise.all([notified, ...[history, ...outputs].map((one) => one?.close(limitMs))]);
+    await Promise.all([notified, this.#outputs.close(limitMs)]);
     this.#losses.tell();
-    await this.#stderr.close(Math.max(LAST_WORDS_MS, deadline - performance.now()));
+    await this.#outputs.closeLast(Math.max(LAST_WORDS_MS, deadline - performance.now()));
     this.#poller.close();
   }
 
@@ -369,11 +328,5 @@ export class Watch {
     await this.#pipeline.settle(RESPONSE_CLOSE_MS);
     this.#poller.stop();
     await polling;
-  }
-
-  #lossyOutputs(): LogOutput[] {
-    const { history } = this.#eventLog;
-    const histories = [...this.#oldHistories, ...(history ? [history] : [])];
-    return [...this.#outputs, ...histories.map(({ output }) => output)];
   }
 }
