@@ -138,6 +138,12 @@ export const LOSS_REPORT_MS = 1000;
 /** Commands that run at once; one host's never wait for another's before this many hang. */
 export const COMMANDS_AT_ONCE = 64;
 
+/**
+ * Commands started before packets, timers and writes have their turn. To start one takes 0.3 ms, and on
+ * a busy host some milliseconds: as long as a flood needs to fill the kernel's rings, for all at once.
+ */
+export const COMMANDS_PER_TURN = 8;
+
 /** Hosts whose responses wait for a free place; what comes on top is told and not acted on. */
 export const RESPONSE_QUEUE = 16_384;
 

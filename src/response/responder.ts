@@ -6,7 +6,12 @@
  */
 import { BlockMode, type Config } from "../config/config.ts";
 import type { ScanEvent } from "../event/scan_event.ts";
-import { COMMANDS_AT_ONCE, RESPONSE_QUEUE, RESPONSE_WAITERS } from "../limits.ts";
+import {
+  COMMANDS_AT_ONCE,
+  COMMANDS_PER_TURN,
+  RESPONSE_QUEUE,
+  RESPONSE_WAITERS,
+} from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { formatDuration } from "../config/duration.ts";
 import type { BlockRecord } from "../state/state_file.ts";
@@ -56,6 +61,9 @@ export class Responder {
   /** Of the firewall, that were told: several events may share one. */
   readonly #results = new WeakSet<BlockResult>();
   #active = 0;
+  /** Responses begun in this turn of the event loop. */
+  #begun = 0;
+  #nextTurn: ReturnType<typeof setTimeout> | undefined;
   #waiters = 0;
   #notRun = 0;
   #closed = false;
@@ -124,7 +132,9 @@ export class Responder {
     // With a firewall, whose blocks end, a host may come back that is in BLOCKED_FILE for ever.
     if (!blocks && blocked?.has(event.source)) return "already blocked";
     const waiting = this.#underWay.get(event.source);
-    const full = waiting ? this.#waiters >= RESPONSE_WAITERS : this.#queue.length >= RESPONSE_QUEUE;
+    const full = waiting
+      ? this.#waiters >= RESPONSE_WAITERS
+      : this.#active + this.#queue.length >= COMMANDS_AT_ONCE + RESPONSE_QUEUE;
     if (full || this.#closed) {
       this.#notRun++;
       return "not blocked";
@@ -163,6 +173,7 @@ export class Responder {
   /** Ends all responses, and tells the events that wait that nothing has blocked their host. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#nextTurn);
     this.#notRun += this.#queue.length;
     this.#queue.length = 0;
     this.#parts.commands.close();
@@ -170,9 +181,13 @@ export class Responder {
   }
 
   #pump(): void {
-    while (this.#active < COMMANDS_AT_ONCE && this.#queue.length > 0) {
+    while (
+      this.#active < COMMANDS_AT_ONCE && this.#begun < COMMANDS_PER_TURN && this.#queue.length > 0
+    ) {
       const event = this.#queue.shift()!;
       this.#active++;
+      this.#begun++;
+      this.#nextTurn ??= setTimeout(() => this.#beginTurn(), 0);
       this.#act(event).catch((error: unknown) => {
         this.#parts.log.error(`Response to ${event.source}: ${error}`);
         return false;
@@ -183,6 +198,12 @@ export class Responder {
         this.#pump();
       });
     }
+  }
+
+  #beginTurn(): void {
+    this.#nextTurn = undefined;
+    this.#begun = 0;
+    this.#pump();
   }
 
   /** The firewall tells of its own blocks; a command of mode 2 is none. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BlockMode, defaultConfig } from "../../src/config/config.ts";
 import type { ScanEvent } from "../../src/event/scan_event.ts";
-import { COMMANDS_AT_ONCE, RESPONSE_QUEUE } from "../../src/limits.ts";
+import { COMMANDS_AT_ONCE, COMMANDS_PER_TURN, RESPONSE_QUEUE } from "../../src/limits.ts";
 import { Logger } from "../../src/log/logger.ts";
 import type { CommandRunner } from "../../src/response/command.ts";
 import { HostsDeny } from "../../src/response/hosts_deny.ts";
@@ -48,6 +48,15 @@ function responderWith(held: HeldCommands, onBlocked: (event: ScanEvent) => void
   return { config, responder };
 }
 
+/** Waits until so many commands run, and sees that there are no more. */
+async function untilStarted(held: HeldCommands, count: number): Promise<void> {
+  for (let turns = 0; turns < count && held.started.length < count; turns++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(held.started.length, count);
+}
+
 Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked any more", async () => {
   const held = new HeldCommands();
   const { config, responder } = responderWith(held);
@@ -55,7 +64,7 @@ Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked
     { length: COMMANDS_AT_ONCE + 1 },
     (_, i) => responder.respond(event(i)),
   );
-  assert.equal(held.started.length, COMMANDS_AT_ONCE);
+  await untilStarted(held, COMMANDS_AT_ONCE);
   responder.reconfigure({
     config: { ...config, blockTcp: BlockMode.LogOnly },
     blocked: undefined,
@@ -64,6 +73,22 @@ Deno.test("Responder: hosts that wait when BLOCK_TCP is set to 0 are not blocked
   for (const end of held.ends) end();
   assert.deepEqual((await Promise.all(outcomes)).at(-1), "not blocked");
   assert.equal(held.started.length, COMMANDS_AT_ONCE);
+});
+
+Deno.test("Responder starts a few commands at once, and the next ones behind what waits for its turn", async () => {
+  const held = new HeldCommands();
+  const { responder } = responderWith(held);
+  const outcomes = Array.from(
+    { length: 2 * COMMANDS_PER_TURN },
+    (_, i) => responder.respond(event(i)),
+  );
+  assert.equal(held.started.length, COMMANDS_PER_TURN);
+  let hadItsTurn = 0;
+  setTimeout(() => hadItsTurn = held.started.length, 0);
+  await untilStarted(held, 2 * COMMANDS_PER_TURN);
+  assert.ok(hadItsTurn > 0);
+  for (const end of held.ends) end();
+  assert.deepEqual(new Set(await Promise.all(outcomes)), new Set(["blocked"]));
 });
 
 Deno.test("Responder tells of each block once, however many events have asked for it", async () => {
@@ -94,6 +119,7 @@ Deno.test("Responder: more hosts than may wait are not acted on, told at once, a
   assert.equal(responder.notRun, 0);
   assert.equal(responder.respond(event(most)), "not blocked");
   assert.equal(responder.notRun, 1);
+  await untilStarted(held, COMMANDS_AT_ONCE);
   // An event of a host whose turn is still to come is none too many: it shares the outcome.
   assert.ok(responder.respond(event(0)) instanceof Promise);
   responder.close();
