@@ -47,9 +47,6 @@ class Traffic implements AsyncDisposable {
   }
 }
 
-/** With libpcap's captures and filter, and with none of libpcap. */
-const WAYS = [METHODS[0], METHODS[2]];
-
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -82,116 +79,146 @@ async function packetsSeen(program: Program): Promise<number> {
   return Number(/^(\d+) packets, /m.exec(program.stdout)?.[1]);
 }
 
-for (const [name, method] of WAYS) {
-  Deno.test(`${name} with DETECT="extended" takes no segment of a busy client for a probe`, async (test) => {
-    await using network = await Network.create();
-    await watchOwnPorts(network);
-    await lose(network.watched, 3);
-    await lose(network.scanner, 3);
-    await using _server = await Traffic.start(network.scanner, "serve 80");
-    const connect = () =>
-      Traffic.start(network.watched, `connect 80 40 ${SCANNER.ipv4} ${SCANNER.ipv6}`);
-    await using first = await connect();
-    await pause(500);
-    await using program = await Program.start({
-      ...method,
-      args: [...method.args, "-v"],
-      config: CONFIG,
-      namespace: network.watched,
-    });
-    await test.step("connections begin and end, also some from before the start", async () => {
-      await pause(DOUBT_MS + 3000);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("the program reads late, and more begins than its ring holds", async () => {
-      program.child.kill("SIGSTOP");
-      await network.onWatched(
-        `nmap -n -Pn --max-retries 0 -sS -g 25000 -p 1-15000 ${SCANNER.ipv4}`,
-      );
-      program.child.kill("SIGCONT");
-      await pause(500);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("a client is killed", async () => {
-      await using second = await connect();
-      await pause(500);
-      await first.kill();
-      await second.kill();
-      await pause(500);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("a client is killed and nobody hears of it: the peers send on", async () => {
-      await using third = await connect();
-      await pause(1000);
-      await lose(network.watched, 100);
-      await third.kill();
-      await pause(2000);
-      await lose(network.watched, 3);
-      await pause(1000);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("a client scans, from a port of its own and past the kernel", async () => {
-      await network.onWatched(`nmap -n -Pn --max-retries 0 -sS -g 25001 -p 1-200 ${SCANNER.ipv4}`);
-      await network.onWatched(`nmap -n -Pn --max-retries 0 -sT -p 1-200 ${SCANNER.ipv4}`);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("an ACK scan of the same ports is told", async () => {
-      await network.nmap(`-sA -p 20000-20099 ${WATCHED.ipv4}`);
-      await program.until(() => program.eventLines().length > 50, "most of the scan is told");
-    });
-    const packets = await packetsSeen(program);
-    assert.ok(packets > 2000, `${packets}`);
-    assert.equal(program.stderr, "");
-  });
+/** Programs that watch the same host at the same time, with libpcap's captures and without libpcap. */
+class Watches implements AsyncDisposable {
+  private constructor(
+    readonly programs: readonly Program[],
+    readonly stack: AsyncDisposableStack,
+  ) {}
 
-  Deno.test(`${name} with DETECT="extended" takes no segment to a busy server for a probe`, async (test) => {
-    await using network = await Network.create();
-    await lose(network.watched, 3);
-    await lose(network.scanner, 3);
-    await using watched = await Traffic.start(network.watched, `serve ${WATCHED_SERVICE}`);
-    await using _other = await Traffic.start(network.watched, `serve ${OTHER_SERVICE}`);
-    const connect = (port: number) =>
-      Traffic.start(network.scanner, `connect ${port} 60 ${WATCHED.ipv4} ${WATCHED.ipv6}`);
-    await using one = await connect(WATCHED_SERVICE);
-    await using _two = await connect(OTHER_SERVICE);
-    // To itself, over loopback, from ports that are watched.
-    await watchOwnPorts(network);
-    await using _three = await Traffic.start(
-      network.watched,
-      `connect ${OTHER_SERVICE} 10 127.0.0.1 ::1 ${WATCHED.ipv4} ${WATCHED.ipv6}`,
+  static async start(network: Network): Promise<Watches> {
+    await using stack = new AsyncDisposableStack();
+    const programs = await Promise.all([METHODS[0], METHODS[2]].map(async ([, method]) =>
+      stack.use(
+        await Program.start({
+          ...method,
+          args: [...method.args, "-v"],
+          config: CONFIG,
+          namespace: network.watched,
+        }),
+      )
+    ));
+    return new Watches(programs, stack.move());
+  }
+
+  /** The events of all of them. */
+  eventLines(): string[] {
+    return this.programs.flatMap((program) => program.eventLines());
+  }
+
+  signal(signal: Deno.Signal): void {
+    for (const { child } of this.programs) child.kill(signal);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stack.disposeAsync();
+  }
+}
+
+Deno.test('DETECT="extended" takes no segment of a busy client for a probe', async (test) => {
+  await using network = await Network.create();
+  await watchOwnPorts(network);
+  await lose(network.watched, 3);
+  await lose(network.scanner, 3);
+  await using _server = await Traffic.start(network.scanner, "serve 80");
+  const connect = () =>
+    Traffic.start(network.watched, `connect 80 40 ${SCANNER.ipv4} ${SCANNER.ipv6}`);
+  await using first = await connect();
+  await pause(500);
+  await using watches = await Watches.start(network);
+  await test.step("connections begin and end, also some from before the start", async () => {
+    await pause(DOUBT_MS + 3000);
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("the program reads late, and more begins than its ring holds", async () => {
+    watches.signal("SIGSTOP");
+    await network.onWatched(
+      `nmap -n -Pn --max-retries 0 -sS -g 25000 -p 1-15000 ${SCANNER.ipv4}`,
     );
+    watches.signal("SIGCONT");
     await pause(500);
-    await using program = await Program.start({
-      ...method,
-      args: [...method.args, "-v"],
-      config: CONFIG,
-      namespace: network.watched,
-    });
-    await test.step("clients come and go, also some from before the start", async () => {
-      await pause(DOUBT_MS + 2000);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("clients are killed", async () => {
-      await one.kill();
-      await pause(500);
-      assert.deepEqual(program.eventLines(), []);
-    });
-    await test.step("the service is killed: what its clients still send is no scan", async () => {
-      await using _four = await connect(WATCHED_SERVICE);
-      await pause(1000);
-      await lose(network.watched, 100);
-      await watched.kill();
-      await pause(1500);
-      await lose(network.watched, 0);
-      await pause(500);
-      // Who tries to connect now is told as ever.
-      assert.deepEqual(unasked(program), []);
-    });
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("a client is killed", async () => {
+    await using second = await connect();
+    await pause(500);
+    await first.kill();
+    await second.kill();
+    await pause(500);
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("a client is killed and nobody hears of it: the peers send on", async () => {
+    await using third = await connect();
+    await pause(1000);
+    await lose(network.watched, 100);
+    await third.kill();
+    await pause(2000);
+    await lose(network.watched, 3);
+    await pause(1000);
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("a client scans, from a port of its own and past the kernel", async () => {
+    await network.onWatched(`nmap -n -Pn --max-retries 0 -sS -g 25001 -p 1-200 ${SCANNER.ipv4}`);
+    await network.onWatched(`nmap -n -Pn --max-retries 0 -sT -p 1-200 ${SCANNER.ipv4}`);
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("an ACK scan of the same ports is told", async () => {
+    await network.nmap(`-sA -p 20000-20099 ${WATCHED.ipv4}`);
+    for (const program of watches.programs) {
+      await program.until(() => program.eventLines().length > 50, "most of the scan is told");
+    }
+  });
+  for (const program of watches.programs) {
     const packets = await packetsSeen(program);
     assert.ok(packets > 2000, `${packets}`);
     assert.equal(program.stderr, "");
+  }
+});
+
+Deno.test('DETECT="extended" takes no segment to a busy server for a probe', async (test) => {
+  await using network = await Network.create();
+  await lose(network.watched, 3);
+  await lose(network.scanner, 3);
+  await using watched = await Traffic.start(network.watched, `serve ${WATCHED_SERVICE}`);
+  await using _other = await Traffic.start(network.watched, `serve ${OTHER_SERVICE}`);
+  const connect = (port: number) =>
+    Traffic.start(network.scanner, `connect ${port} 60 ${WATCHED.ipv4} ${WATCHED.ipv6}`);
+  await using one = await connect(WATCHED_SERVICE);
+  await using _two = await connect(OTHER_SERVICE);
+  // To itself, over loopback, from ports that are watched.
+  await watchOwnPorts(network);
+  await using _three = await Traffic.start(
+    network.watched,
+    `connect ${OTHER_SERVICE} 10 127.0.0.1 ::1 ${WATCHED.ipv4} ${WATCHED.ipv6}`,
+  );
+  await pause(500);
+  await using watches = await Watches.start(network);
+  await test.step("clients come and go, also some from before the start", async () => {
+    await pause(DOUBT_MS + 2000);
+    assert.deepEqual(watches.eventLines(), []);
   });
-}
+  await test.step("clients are killed", async () => {
+    await one.kill();
+    await pause(500);
+    assert.deepEqual(watches.eventLines(), []);
+  });
+  await test.step("the service is killed: what its clients still send is no scan", async () => {
+    await using _four = await connect(WATCHED_SERVICE);
+    await pause(1000);
+    await lose(network.watched, 100);
+    await watched.kill();
+    await pause(1500);
+    await lose(network.watched, 0);
+    await pause(500);
+    // Who tries to connect now is told as ever.
+    assert.deepEqual(watches.programs.flatMap(unasked), []);
+  });
+  for (const program of watches.programs) {
+    const packets = await packetsSeen(program);
+    assert.ok(packets > 2000, `${packets}`);
+    assert.equal(program.stderr, "");
+  }
+});
 
 Deno.test('DETECT="extended" takes no segment of a container behind NAT for a probe', async () => {
   await using network = await Network.create();
