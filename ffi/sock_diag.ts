@@ -82,6 +82,21 @@ export class SocketDiagnosis {
   }
 
   /**
+   * A way to ask about these protocols, 6 (TCP) or 17 (UDP); undefined when this kernel cannot answer
+   * for all of them.
+   */
+  static openFor(...protocols: readonly number[]): SocketDiagnosis | undefined {
+    try {
+      const diagnosis = new SocketDiagnosis();
+      if (protocols.every((protocol) => diagnosis.supports(protocol))) return diagnosis;
+      diagnosis.close();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+    }
+    return undefined;
+  }
+
+  /**
    * Whether this kernel can answer for a protocol. One that cannot (a missing module) answers
    * {@link isBound} with "no such socket", so ask this first.
    *

@@ -27,7 +27,7 @@ export class ConnectedPeers {
   readonly #onFailure: (text: string) => void;
   readonly #pace = new Pace();
   /** Undefined when /proc/net is read instead. */
-  #diagnosis = openDiagnosis();
+  #diagnosis = SocketDiagnosis.openFor(Protocol.Tcp);
   #failed = false;
   /** Undefined when the kernel does not count. */
   readonly #counters = openCounters();
@@ -135,15 +135,4 @@ function openCounters(): TcpCounters | undefined {
     if (!(error instanceof SystemError)) throw error;
     return undefined;
   }
-}
-
-function openDiagnosis(): SocketDiagnosis | undefined {
-  try {
-    const diagnosis = new SocketDiagnosis();
-    if (diagnosis.supports(Protocol.Tcp)) return diagnosis;
-    diagnosis.close();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-  }
-  return undefined;
 }

@@ -29,7 +29,10 @@ export class OpenConnections {
    * @param onFailure takes why the kernel is not asked any more
    * @param diagnosis what it is asked by; undefined where it cannot be
    */
-  constructor(onFailure: (text: string) => void, diagnosis = openDiagnosis()) {
+  constructor(
+    onFailure: (text: string) => void,
+    diagnosis = SocketDiagnosis.openFor(Protocol.Tcp),
+  ) {
     this.#onFailure = onFailure;
     this.#diagnosis = diagnosis;
   }
@@ -113,15 +116,4 @@ export class OpenConnections {
     this.#onFailure(`Connections are read from /proc/net from now on: ${error.message}`);
     this.close();
   }
-}
-
-function openDiagnosis(): SocketDiagnosis | undefined {
-  try {
-    const diagnosis = new SocketDiagnosis();
-    if (diagnosis.supports(Protocol.Tcp)) return diagnosis;
-    diagnosis.close();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-  }
-  return undefined;
 }

@@ -23,15 +23,8 @@ export function openServices(
   onVerbose: (text: string) => void,
   onFailure: (text: string) => void,
 ): Services {
-  try {
-    const diagnosis = new SocketDiagnosis();
-    if (diagnosis.supports(Protocol.Tcp) && diagnosis.supports(Protocol.Udp)) {
-      return new DiagnosedServices(diagnosis, onFailure);
-    }
-    diagnosis.close();
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-  }
+  const diagnosis = SocketDiagnosis.openFor(Protocol.Tcp, Protocol.Udp);
+  if (diagnosis) return new DiagnosedServices(diagnosis, onFailure);
   onVerbose("This kernel cannot look sockets up: services are read from /proc/net");
   return new ListedServices();
 }
