@@ -100,10 +100,12 @@ function asStarted(user: User | undefined, runAs: string | undefined, uid: numbe
 /** Why a user could not go on with this run; what can be made right is. */
 function obstacles({ read, write, wished }: DropPlan, user: User): string[] {
   if (user.uid === ROOT.uid) return [];
+  // What stands in /proc/self/environ is not for the user to read.
+  const program = programFiles();
   const unreadable = asUser(
     user,
     () => [
-      ...programFiles().filter(({ path, execute }) =>
+      ...program.filter(({ path, execute }) =>
         !mayAccess(path, execute ? ["read", "execute"] : ["read"])
       ).map(({ path }) => path),
       ...read.filter((path) => !mayAccess(path, ["read"])),

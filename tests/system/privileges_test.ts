@@ -315,6 +315,16 @@ Deno.test("root is kept, and said why, where the user could not go on", async (t
   }
 });
 
+Deno.test("from its sources it becomes the user as well, or says that their modules are root's", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: `TCP_PORTS="7"\n${AS_NOBODY}`,
+    namespace: network.watched,
+  });
+  const kept = /^Root is kept: user nobody cannot read \S/m.test(program.stderr);
+  assert.deepEqual(threads(program.child.pid), [kept ? AS_STARTED : reduced(NOBODY, "2000")]);
+});
+
 Deno.test("RUN_AS of a user that is not there is a fault, and nothing on disk has changed", async () => {
   await using program = Program.spawn({
     config: 'TCP_PORTS="7"\nRUN_AS="no-such"\nHISTORY_FILE="FOLDER/log/history"',
