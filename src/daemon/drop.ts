@@ -50,7 +50,7 @@ const TO_DROP: readonly Capability[] = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP
 
 /** All that is left of root's environment, which may hold what is nobody's business. */
 const KEPT_VARIABLES =
-  /^(?:LANG|LC_\w+|TZ|NO_COLOR|DENO_(?:DIR|NO_\w+|V8_FLAGS|TLS_CA_STORE|CERT)|SSL_CERT_(?:FILE|DIR)|NOTIFY_SOCKET|WATCHDOG_\w+)=/;
+  /^(?:LANG|LC_\w+|TZ|NO_COLOR|DENO_(?:DIR|LOG|NO_\w+|V8_FLAGS|TLS_CA_STORE|CERT)|SSL_CERT_(?:FILE|DIR)|NOTIFY_SOCKET|WATCHDOG_\w+)=/;
 
 /**
  * Becomes what the plan says, if that is less than what this process is. Then it does not return: the

@@ -239,7 +239,7 @@ Deno.test("nothing of root's environment goes on", async () => {
   for (const name of names) {
     assert.match(
       name,
-      /^(LANG|LC_\w+|TZ|NO_COLOR|DENO_DIR|DENO_TLS_CA_STORE|DENO_CERT|SSL_CERT_(FILE|DIR)|NOTIFY_SOCKET)$/,
+      /^(LANG|LC_\w+|TZ|NO_COLOR|DENO_DIR|DENO_LOG|DENO_TLS_CA_STORE|DENO_CERT|SSL_CERT_(FILE|DIR)|NOTIFY_SOCKET)$/,
     );
   }
   assert.ok(environment.includes("TZ=UTC") && environment.includes("NOTIFY_SOCKET=/nowhere"));
