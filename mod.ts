@@ -10,7 +10,7 @@ import { PcapError } from "./ffi/pcap.ts";
 import { parseArguments } from "./src/cli.ts";
 import { runCommand } from "./src/commands.ts";
 import { formatFault, StartError } from "./src/config/fault.ts";
-import { loadSettings } from "./src/config/load.ts";
+import { loadSettings, reason } from "./src/config/load.ts";
 import { ControlFailure } from "./src/daemon/control_client.ts";
 import { answerParent, daemonize } from "./src/daemon/daemonize.ts";
 import { giveUpRoot } from "./src/privileged_run.ts";
@@ -28,12 +28,12 @@ export async function main(args: readonly string[], kind?: string): Promise<numb
   try {
     const invocation = parseArguments(args, versionText(kind));
     if ("print" in invocation) {
-      writeAll(Deno.stdout, invocation.print);
+      answer(invocation.print);
       return 0;
     }
     if ("command" in invocation) {
       const { text, status } = await runCommand(invocation.command);
-      writeAll(Deno.stdout, text);
+      answer(text);
       return status;
     }
     const { options } = invocation;
@@ -96,6 +96,17 @@ function faultLines(error: unknown): string {
     error instanceof SystemError || error instanceof ControlFailure;
   const text = error instanceof Error ? error.message : String(error);
   return `portsentry: ${known ? "" : "internal error: "}${text}\n`;
+}
+
+/** What was asked for; a reader that has seen enough, as in `portsentry report | head`, is no fault. */
+function answer(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const message = `Cannot write to standard output: ${reason(error, "it")}`;
+    throw new StartError([{ where: "portsentry", line: 0, message }]);
+  }
 }
 
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {

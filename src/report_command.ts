@@ -40,7 +40,9 @@ function toFile(path: string, page: string): CommandResult {
   try {
     writePage(path, page);
   } catch (error) {
-    throw fault(path, `Cannot write the report: ${reason(error, path)}`);
+    const missing = error instanceof Deno.errors.NotFound;
+    const why = missing ? "there is no such folder" : reason(error, path);
+    throw fault(path, `Cannot write the report: ${why}`);
   }
   return { text: `The report is in ${escapeControls(path)}\n`, status: 0 };
 }
@@ -48,7 +50,11 @@ function toFile(path: string, page: string): CommandResult {
 function readData(config: Config, seconds: number): ReportData {
   const path = stateFileOf(config);
   if (path === undefined) {
-    throw fault(config.file, "No STATE_FILE is set, and reports are made of what it keeps");
+    throw fault(
+      config.file,
+      "No STATE_FILE is set, and reports are made of what it keeps: write " +
+        'STATE_FILE="/var/lib/portsentry/portsentry.db", and start portsentry anew',
+    );
   }
   try {
     if (!Deno.statSync(path).isFile) throw new Error("it is no file");

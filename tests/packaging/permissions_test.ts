@@ -120,8 +120,9 @@ for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
         args.join(" "),
       );
     }
+    const missing = (args: string[]) => args.includes("none.conf") ? ["none.conf"] : [];
     for (const [args, file] of REPLAYS) {
-      const expected = file === undefined ? [] : [file];
+      const expected = [...file === undefined ? [] : [file], ...missing(args)];
       assert.deepEqual(added(args, { folder, shell }), [expected, []], args.join(" "));
     }
     for (const html of [["--html", "page.html"], ["--html=page.html"]]) {
@@ -130,9 +131,11 @@ for (const shell of [["sh"], ["bash"], ["busybox", "sh"]]) {
       assert.deepEqual(added(args, { folder, shell }), [["my.conf", ...page], page]);
     }
     assert.deepEqual(added(["report", "--html", "-"], { folder, shell }), [[], []]);
-    for (const args of [["--", "-c", "my.conf"], ["-c"], ["-cnone.conf"], ["-c", "."]]) {
+    for (const args of [["--", "-c", "my.conf"], ["-c"], ["-c", "."]]) {
       assert.deepEqual(added(args, { folder, shell }), [[], []], args.join(" "));
     }
+    // One that is not there may be looked for, so that the program can say so.
+    assert.deepEqual(added(["-cnone.conf"], { folder, shell }), [["none.conf"], []]);
     Deno.removeSync(folder, { recursive: true });
   });
 }

@@ -92,6 +92,22 @@ Deno.test("a config file that is not there is told", async () => {
   Deno.removeSync(folder);
 });
 
+Deno.test("an answer that cannot be written is told, and a reader that goes away is not", () => {
+  const folder = Deno.makeTempDirSync();
+  const program = programCommand(folder);
+  const shell = (command: string) => {
+    const args = ["-c", command, "sh", ...program];
+    const { code, stderr } = new Deno.Command("sh", { args }).outputSync();
+    return [code, new TextDecoder().decode(stderr)];
+  };
+  assert.deepEqual(shell('"$@" -h >/dev/full'), [
+    1,
+    "portsentry: Cannot write to standard output: No space left on device (os error 28)\n",
+  ]);
+  assert.deepEqual(shell('{ sleep 1; "$@" -h; } | true'), [0, ""]);
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("-V and -h print to stdout and end with status 0, without any permission", {
   ignore: BUILT !== undefined,
 }, async () => {
