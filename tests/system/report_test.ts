@@ -60,6 +60,8 @@ Deno.test("report tells of a real scan, while the program runs and after it", as
   const { code, stderr } = await program.command("report", "--html", program.folder);
   assert.equal(code, 1);
   assert.match(stderr, /Cannot write the report: it is there already, and is no file/);
+  const nowhere = await program.command("report", "--html", `${program.folder}/none/page.html`);
+  assert.match(nowhere.stderr, /Cannot write the report: there is no such folder/);
 
   assert.equal(await program.stop(), 0);
   const { stdout: after } = await program.command("report");
@@ -106,7 +108,12 @@ Deno.test("report reads with a reader's rights alone, and says who has them", as
 
 /** Settings, what the state file holds, and what the report then says. */
 const LACKING: [name: string, config: string, file: Uint8Array | undefined, said: RegExp][] = [
-  ["STATE_FILE", "", undefined, /portsentry\.conf: No STATE_FILE is set, and reports are made of .*: write STATE_FILE=/],
+  [
+    "STATE_FILE",
+    "",
+    undefined,
+    /portsentry\.conf: No STATE_FILE is set, and reports are made of .*: write STATE_FILE=/,
+  ],
   ["a state file", 'STATE_FILE="state.db"', undefined, /state\.db: There is no state file yet: /],
   [
     "a state file that is whole",
