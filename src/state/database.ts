@@ -145,7 +145,13 @@ export function isDamaged(error: unknown): boolean {
 export function setAside(path: string): string {
   const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
   const aside = `${path}.damaged-${stamp}`;
-  for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, aside + suffix);
+  try {
+    for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, aside + suffix);
+  } catch (error) {
+    // Deno's permission may be for the file alone, and not for its folder.
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new Error(`this run may not rename the damaged file to ${aside}: move it away`);
+  }
   return aside;
 }
 

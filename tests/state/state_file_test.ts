@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { OFFENDER_MEMORY_MS } from "../../src/limits.ts";
-import { ForeignStateFile, isDamaged } from "../../src/state/database.ts";
+import { ForeignStateFile, isDamaged, setAside } from "../../src/state/database.ts";
 import { type BlockRecord, StateFile } from "../../src/state/state_file.ts";
 
 const NOW = 1_700_000_000_000;
@@ -182,3 +182,12 @@ Deno.test(
     assert.deepEqual(Deno.readFileSync(path), before);
   }),
 );
+
+const DAMAGED = Deno.makeTempFileSync();
+
+Deno.test("setAside() says what to do when the permission is for the file alone", {
+  permissions: { read: [DAMAGED], write: [DAMAGED] },
+}, () => {
+  assert.throws(() => setAside(DAMAGED), /may not rename the damaged file to \S+: move it away$/);
+  Deno.removeSync(DAMAGED);
+});
