@@ -23,7 +23,7 @@ import {
   type ScanGroup,
   type Sum,
 } from "./report_data.ts";
-import { grouped, isEmpty, localMinute } from "./report_text.ts";
+import { grouped, isEmpty, localMinute, NOBODY, NONE_OVER, noScanIsOver } from "./report_text.ts";
 
 /** What the page's script draws. */
 type Chart =
@@ -70,7 +70,8 @@ ${join(styles.map((text) => piece`<style>${markup(text)}</style>\n`))}</head>
 <header>
 <h1>Portsentry report</h1>
 <p class="span">${span} (UTC${formatLocalTime(report.toMs).slice(-5)})</p>
-${isEmpty(report) ? piece`<p>Nobody has scanned this host in that time.</p>` : sums(report)}
+${isEmpty(report) ? piece`<p>${NOBODY}.</p>` : sums(report)}
+${noScanIsOver(report) ? piece`<p>${NONE_OVER}.</p>` : ""}
 </header>
 <main class="sections">
 ${join(parts.map(section))}</main>

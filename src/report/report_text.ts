@@ -54,6 +54,16 @@ export function roughly(durationMs: number): string {
   return /^\d+[a-z]/.exec(text)![0];
 }
 
+/** What a report says in the place of sums, and of scans. */
+export const NOBODY = "Nobody has scanned this host in that time";
+export const NONE_OVER = "No scan is over yet: who it was is told when a source has been quiet " +
+  "for SCAN_WINDOW";
+
+/** Whether there were probes, all of them of scans that go on. */
+export function noScanIsOver(report: ReportData): boolean {
+  return allOf(report) > 0 && report.scans === 0;
+}
+
 /** The sums, in words. */
 export function sumsText(report: ReportData): string {
   const { scans, sources, blocksMade, blockedNow } = report;
@@ -72,12 +82,11 @@ function counted(count: number, what: string): string {
 function heading(report: ReportData, style: Style): string[] {
   const { fromMs, toMs } = report;
   const span = `${localMinute(fromMs)} to ${localMinute(toMs)}`;
-  const lines = [paint(style, "bold", cut(`Portsentry report, ${span}`, style.width))];
   return [
-    ...lines,
-    isEmpty(report) ? "Nobody has scanned this host in that time" : sumsText(report),
-  ]
-    .map((line) => cut(line, style.width));
+    paint(style, "bold", cut(`Portsentry report, ${span}`, style.width)),
+    cut(isEmpty(report) ? NOBODY : sumsText(report), style.width),
+    ...(noScanIsOver(report) ? [cut(NONE_OVER, style.width)] : []),
+  ];
 }
 
 function section(style: Style, title: string, lines: string[]): string[] {

@@ -25,6 +25,16 @@ function fill(path: string): void {
   block(path, { "192.0.2.9": 60_000 });
 }
 
+Deno.test("reportText() says why there are probes and no sources, as long as no scan is over", () => {
+  const text = textOf((path) => write(path, 0, ["tcp/23"]));
+  assert.match(
+    text,
+    /^1 probe .*\nNo scan is over yet: who it was is told when a source has been /m,
+  );
+  assert.doesNotMatch(textOf(fill), /No scan is over yet/);
+  assert.doesNotMatch(textOf(() => {}), /No scan is over yet/);
+});
+
 Deno.test("reportText() has a column of pings when there were some", () => {
   const text = textOf((path) => write(path, 0, ["tcp/23", "icmp", "icmp"]));
   assert.match(text, /^3 probes \(1 TCP, 0 UDP, 2 ICMP\); /m);
