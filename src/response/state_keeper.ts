@@ -44,7 +44,12 @@ export class StateKeeper {
 
   /** How many times a host has been blocked, as far as that is remembered. */
   blockCount(host: string, nowMs: number): number {
-    return this.#state.blockCount(host, nowMs);
+    try {
+      return this.#state.blockCount(host, nowMs);
+    } catch (error) {
+      this.#failed(error);
+      return 0;
+    }
   }
 
   /** New blocks, and those that made room for them. */
@@ -142,14 +147,19 @@ export class StateKeeper {
       this.#behind = false;
       this.#log.notice(`${this.#path} can be written again, and has all blocks`);
     } catch (error) {
-      if (!this.#behind) {
-        this.#log.error(
-          `Cannot write STATE_FILE ${this.#path}: ${messageOf(error)}: ` +
-            "blocks are in force, and would be forgotten in a restart",
-        );
-      }
-      this.#behind = true;
+      this.#failed(error);
     }
+  }
+
+  /** A file that cannot be read cannot be written, either. */
+  #failed(error: unknown): void {
+    if (!this.#behind) {
+      this.#log.error(
+        `Cannot write STATE_FILE ${this.#path}: ${messageOf(error)}: ` +
+          "blocks are in force, and would be forgotten in a restart",
+      );
+    }
+    this.#behind = true;
   }
 }
 

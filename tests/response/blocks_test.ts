@@ -5,6 +5,7 @@ import { Logger } from "../../src/log/logger.ts";
 import { Blocks } from "../../src/response/blocks.ts";
 import type { Block } from "../../src/response/firewall.ts";
 import { StateKeeper } from "../../src/response/state_keeper.ts";
+import { ScanStore } from "../../src/state/scan_store.ts";
 import type { BlockRecord } from "../../src/state/state_file.ts";
 
 /** Stands where the kernel does, and can refuse as it does; the real one has system tests. */
@@ -25,10 +26,14 @@ class Kernel {
   }
 }
 
-function setUp(settings: Partial<Config> = {}, spared: (text: string) => boolean = () => false) {
+function setUp(
+  settings: Partial<Config> = {},
+  spared: (text: string) => boolean = () => false,
+  stateFile?: string,
+) {
   const log = new Logger({ verbose: false, debug: false, outputs: [] });
   const kernel = new Kernel();
-  const state = new StateKeeper(undefined, log);
+  const state = new StateKeeper(stateFile, log);
   const blocks = new Blocks({
     config: { ...defaultConfig("portsentry.conf"), ...settings },
     firewall: kernel,
@@ -187,4 +192,23 @@ Deno.test("Blocks: memory, state and kernel hold the same after any course of th
       }
     },
   ));
+});
+
+Deno.test("Blocks.block() blocks a host when the state file is broken while it is open", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+  try {
+    const path = `${folder}/state.db`;
+    const { blocks, kernel, state } = setUp({}, undefined, path);
+    await blocked(blocks, "192.0.2.1");
+    const store = new ScanStore(path, { error: () => {}, notice: () => {} });
+    for (const name of [path, `${path}-wal`]) Deno.truncateSync(name, 0);
+    // What this one writes makes the other one read anew.
+    store.countBlock();
+    store.close();
+    assert.equal((await blocked(blocks, "192.0.2.2")).count, 1);
+    assert.deepEqual([...kernel.held.keys()], ["192.0.2.1", "192.0.2.2"]);
+    state.close();
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 });
