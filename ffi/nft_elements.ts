@@ -25,9 +25,11 @@ import {
 } from "./nft_message.ts";
 
 const SOL_SOCKET = 1; // <asm-generic/socket.h>
+const SO_SNDBUF = 7;
 const SO_SNDBUFFORCE = 32;
 const MSG_DONTWAIT = 0x40; // <bits/socket.h>
-const NLM_F_ACK = 0x04; // <linux/netlink.h>
+const FLAGS = 6; // struct nlmsghdr, <linux/netlink.h>
+const NLM_F_ACK = 0x04;
 const NLM_F_CREATE = 0x400;
 const NFNL_MSG_BATCH_BEGIN = 0x10; // <linux/netfilter/nfnetlink.h>
 const NFNL_MSG_BATCH_END = 0x11;
@@ -90,9 +92,11 @@ export class NftElements {
    */
   run(changes: readonly SetChange[]): void {
     const boundary = (type: number) => message(type, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES, []);
+    const messages = changes.flatMap((one) => this.#messages(one));
+    askForAnswer(messages[messages.length - 1]);
     const batch = joined([
       boundary(NFNL_MSG_BATCH_BEGIN),
-      ...changes.flatMap((one) => this.#messages(one)),
+      ...messages,
       boundary(NFNL_MSG_BATCH_END),
     ]);
     this.#send(batch);
@@ -125,14 +129,18 @@ export class NftElements {
     if (batch.length > SMALL_BATCH_BYTES) {
       // The kernel doubles it, for what it needs beside.
       const size = Uint32Array.of(batch.length);
-      check(setsockopt(this.#socket, SOL_SOCKET, SO_SNDBUFFORCE, size, 4), "setsockopt(nf_tables)");
+      // In a container with users of its own there is a limit, net.core.wmem_max: what is larger than
+      // twice that is refused.
+      if (setsockopt(this.#socket, SOL_SOCKET, SO_SNDBUFFORCE, size, 4) !== 0) {
+        check(setsockopt(this.#socket, SOL_SOCKET, SO_SNDBUF, size, 4), "setsockopt(nf_tables)");
+      }
     }
     check(send(this.#socket, batch, BigInt(batch.length), 0), "send(nf_tables)");
   }
 
-  #messages({ change, set, elements }: SetChange): Uint8Array[] {
+  #messages({ change, set, elements }: SetChange): Uint8Array<ArrayBuffer>[] {
     const type = change === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM;
-    const flags = NLM_F_ACK | (change === "add" ? NLM_F_CREATE : 0);
+    const flags = change === "add" ? NLM_F_CREATE : 0;
     const names = [
       text(NFTA_SET_ELEM_LIST_TABLE, this.#table),
       text(NFTA_SET_ELEM_LIST_SET, set),
@@ -145,6 +153,15 @@ export class NftElements {
       return one([nested(NFTA_SET_ELEM_LIST_ELEMENTS, elementList(part))]);
     });
   }
+}
+
+/**
+ * Refusals come unasked. That the rest has been done is to be said once: a receive buffer has no room
+ * for as many answers as a large batch has messages.
+ */
+function askForAnswer(message: Uint8Array<ArrayBuffer>): void {
+  const view = new DataView(message.buffer);
+  view.setUint16(FLAGS, view.getUint16(FLAGS, true) | NLM_F_ACK, true);
 }
 
 /** The attributes of elements, in one buffer: of 100,000 the pieces would cost a tenth of a second. */

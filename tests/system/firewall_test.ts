@@ -261,3 +261,21 @@ Deno.test("Firewall works for an unprivileged user that has CAP_NET_ADMIN", asyn
   assert.equal((await firewall.call("restoreMany", 20_000)).value, null);
   assert.equal((await elements(network, "blocked4")).length, 20_000);
 });
+
+Deno.test("Firewall works in a container that has users of its own", async () => {
+  await using network = await Network.create();
+  await using firewall = new FirewallProcess(network.watched, {
+    wrapper: ["unshare", "--user", "--map-root-user", "--net"],
+  });
+  await firewall.call("open");
+  await firewall.call("restoreMany", 5000);
+  assert.equal((await firewall.call("holds", "10.0.19.135")).value, true);
+});
+
+Deno.test("Firewall restores more blocks than the kernel has room for answers", async () => {
+  await using network = await Network.create();
+  await using firewall = new FirewallProcess(network.watched);
+  await firewall.call("open");
+  await firewall.call("restoreMany", 300_000);
+  assert.equal((await firewall.call("holds", "10.4.147.223")).value, true);
+});
