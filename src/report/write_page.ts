@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { closeSync, fchmodSync, fchownSync, fsyncSync, openSync, writeSync } from "node:fs";
 
 /** Who has scanned a host is nobody's business but its owner's, who may allow more. */
 const NEW_MODE = 0o600;
@@ -23,18 +24,20 @@ export function writePage(path: string, text: string): void {
   const next = path + NEW_SUFFIX;
   // One that was left by a crash is in the way; a link that somebody put there is not followed.
   if (lstatIfThere(next)) Deno.removeSync(next);
-  const file = Deno.openSync(next, { write: true, createNew: true, mode: NEW_MODE });
+  const file = openSync(next, "wx", NEW_MODE);
   try {
     try {
       const bytes = new TextEncoder().encode(text);
-      for (let sent = 0; sent < bytes.length;) sent += file.writeSync(bytes.subarray(sent));
-      file.syncDataSync();
+      for (let sent = 0; sent < bytes.length;) sent += writeSync(file, bytes.subarray(sent));
+      // The file itself: who may write in the folder could put a link in its place by now, and be given
+      // what that leads to.
+      if (before) {
+        fchownSync(file, before.uid ?? 0, before.gid ?? 0);
+        fchmodSync(file, (before.mode ?? NEW_MODE) & MODE_BITS);
+      }
+      fsyncSync(file);
     } finally {
-      file.close();
-    }
-    if (before) {
-      Deno.chownSync(next, before.uid, before.gid);
-      Deno.chmodSync(next, (before.mode ?? NEW_MODE) & MODE_BITS);
+      closeSync(file);
     }
     Deno.renameSync(next, path);
   } catch (error) {

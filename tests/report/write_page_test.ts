@@ -37,6 +37,30 @@ Deno.test("writePage() replaces a file as a whole, and keeps its owner and mode"
   });
 });
 
+Deno.test("writePage() gives the file away that it has open, not what bears its name by then", () => {
+  const { chownSync, chmodSync } = Deno;
+  // Somebody else is faster, in a folder that is not root's alone.
+  const swap = (give: () => void) => (path: string | URL) => {
+    Deno.removeSync(path);
+    Deno.symlinkSync("precious", path);
+    give();
+  };
+  withFolder((folder) => {
+    Deno.writeTextFileSync(`${folder}/precious`, "precious");
+    Deno.writeTextFileSync(`${folder}/page`, "before");
+    chownSync(`${folder}/page`, 12, 34);
+    Deno.chownSync = swap(() => chownSync(`${folder}/page.new`, 12, 34));
+    Deno.chmodSync = swap(() => chmodSync(`${folder}/page.new`, 0o644));
+    try {
+      writePage(`${folder}/page`, "page");
+    } finally {
+      Object.assign(Deno, { chownSync, chmodSync });
+    }
+    assert.equal(Deno.statSync(`${folder}/precious`).uid, 0);
+    assert.equal(Deno.statSync(`${folder}/page`).uid, 12);
+  });
+});
+
 Deno.test("writePage() follows no link, and replaces nothing that is no file", () => {
   withFolder((folder) => {
     Deno.writeTextFileSync(`${folder}/precious`, "precious");
