@@ -106,7 +106,7 @@ export class Watch {
       onBlocked: (event, block) => {
         this.#resources.store?.countBlock();
         this.#pipeline.lately.block(event, Date.now());
-        this.#scans.noteBlocked(event.source);
+        this.#scans.noteBlocked(event.source, block);
         this.#notify(event, { done: true, block });
       },
       onDryRun: (event) => this.#notify(event, { done: false }),
