@@ -81,7 +81,7 @@ export class ScanStore {
     this.#insertHour = this.#database.prepare("INSERT INTO hours VALUES (?, ?, ?, ?)");
     this.#rows = this.#countRows();
     this.#hour = hourOf(nowMs);
-    this.#tally.load(this.#hourRows());
+    this.#tally.load(this.#hourRows(this.#hour));
   }
 
   /** Scans that were not written, so far. */
@@ -116,26 +116,33 @@ export class ScanStore {
     const batch = this.#waiting.slice(0, SCAN_ROWS_AT_ONCE);
     // A flood of spoofed sources leaves a scan each, and must not fill the disk till the next tidying.
     const tidy = nowMs >= this.#tidyAtMs || this.#rows + batch.length > MOST_ROWS;
+    const hour = hourOf(nowMs);
+    let rows = this.#rows + batch.length;
+    let next: HourRow[] = [];
     try {
       transaction(this.#database, () => {
         for (const row of batch) this.#insertOne(row);
         if (this.#counted) this.#writeHour();
-        if (tidy) this.#forget(nowMs);
+        if (tidy) {
+          this.#forget(nowMs);
+          rows = this.#countRows();
+        }
+        if (hour !== this.#hour) next = this.#hourRows(hour);
       });
     } catch (error) {
       return this.#failed(error);
     }
     this.#waiting.splice(0, batch.length);
     this.#counted = false;
-    this.#rows = tidy ? this.#countRows() : this.#rows + batch.length;
+    this.#rows = rows;
     if (tidy) this.#tidyAtMs = nowMs + STORE_TIDY_MS;
     if (this.#failing) this.#log.notice(`${this.path} takes what is scanned again`);
     this.#failing = false;
     // What was counted since the last time is of the hour before, give or take a second.
-    if (hourOf(nowMs) !== this.#hour) {
-      this.#hour = hourOf(nowMs);
+    if (hour !== this.#hour) {
+      this.#hour = hour;
       this.#tally.clear();
-      this.#tally.load(this.#hourRows());
+      this.#tally.load(next);
     }
   }
 
@@ -213,9 +220,9 @@ export class ScanStore {
     return Number(this.#database.prepare("SELECT count(*) AS many FROM scans").get()!.many);
   }
 
-  #hourRows(): HourRow[] {
+  #hourRows(hour: number): HourRow[] {
     return this.#database.prepare("SELECT what, value, events FROM hours WHERE hour = ?")
-      .all(this.#hour) as unknown as HourRow[];
+      .all(hour) as unknown as HourRow[];
   }
 }
 

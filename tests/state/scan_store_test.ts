@@ -113,6 +113,30 @@ Deno.test(
 );
 
 Deno.test(
+  "ScanStore tells that it cannot read an hour that begins, and keeps what waits",
+  inFolder(({ path, open, all, told }) => {
+    const next = (HOUR + 1) * HOUR_MS;
+    const store = open();
+    store.write(next - 1000);
+    const database = new DatabaseSync(path);
+    database.exec("ALTER TABLE hours RENAME TO elsewhere");
+    store.add([scan()]);
+    store.write(next);
+    assert.match(
+      told.join(),
+      /^Cannot keep what is scanned in STATE_FILE .*: no such table: hours/,
+    );
+    assert.equal(all("SELECT count(*) AS n FROM scans")[0].n, 0);
+    database.exec("ALTER TABLE elsewhere RENAME TO hours");
+    database.close();
+    store.write(next);
+    assert.equal(all("SELECT count(*) AS n FROM scans")[0].n, 1);
+    assert.match(told[1], /takes what is scanned again$/);
+    store.close();
+  }),
+);
+
+Deno.test(
   "ScanStore writes no more in a turn than it may, and the rest at the end",
   inFolder(({ open, all }) => {
     const store = open();
