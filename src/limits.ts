@@ -169,6 +169,9 @@ export const RESPONSE_CLOSE_MS = 400;
 /** Hosts remembered as blocked; 16 bytes each. */
 export const BLOCKED_HOSTS = 1_000_000;
 
+/** Hosts written to BLOCKED_FILE in one piece, when the disk has not taken them before. */
+export const BLOCKED_HOSTS_AT_ONCE = 64;
+
 /** Reverse-DNS questions under way at once: each holds a thread until the resolver gives up. */
 export const RESOLVE_AT_ONCE = 8;
 

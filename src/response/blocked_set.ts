@@ -7,7 +7,7 @@
  * @module
  */
 import { infoOf, isNamed } from "../files.ts";
-import { BLOCKED_HOSTS } from "../limits.ts";
+import { BLOCKED_HOSTS, BLOCKED_HOSTS_AT_ONCE } from "../limits.ts";
 import { openForAppend } from "../log/append_file.ts";
 import { addressBytes, formatAddress } from "../packet/address.ts";
 
@@ -62,7 +62,7 @@ export function blockedRecord(address: Uint8Array): Uint8Array<ArrayBuffer> {
 export class BlockedSet {
   readonly #hosts = new Set<string>();
   /** Hosts that the file does not have, because the disk did not take them. */
-  readonly #unwritten: string[] = [];
+  readonly #unwritten = new Set<string>();
   #file: Deno.FsFile | undefined;
   /** Of the file that was read or opened, so that one which has taken its name is told from it. */
   #info: Deno.FileInfo | undefined;
@@ -119,29 +119,33 @@ export class BlockedSet {
   add(host: string): void {
     if (this.#hosts.has(host)) return;
     this.#remember(host);
-    this.#unwritten.push(host);
+    this.#unwritten.add(host);
     this.#write();
   }
 
   close(): void {
     try {
-      if (this.#unwritten.length > 0) this.#write();
+      this.#write();
     } catch {
       // That the file takes no more was told when they were added.
     }
     this.#closeFile();
   }
 
+  /** A piece at a time: while the disk takes nothing, a host more costs no more than the one before. */
   #write(): void {
-    const records = this.#unwritten.map((host) => blockedRecord(addressBytes(host)));
-    const bytes = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0));
-    let offset = 0;
-    for (const record of records) {
-      bytes.set(record, offset);
-      offset += record.length;
+    while (this.#unwritten.size > 0) {
+      const hosts = this.#unwritten.values().take(BLOCKED_HOSTS_AT_ONCE).toArray();
+      const records = hosts.map((host) => blockedRecord(addressBytes(host)));
+      const bytes = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0));
+      let offset = 0;
+      for (const record of records) {
+        bytes.set(record, offset);
+        offset += record.length;
+      }
+      this.#append(bytes);
+      for (const host of hosts) this.#unwritten.delete(host);
     }
-    this.#append(bytes);
-    this.#unwritten.length = 0;
   }
 
   #closeFile(): void {
@@ -164,7 +168,7 @@ export class BlockedSet {
     if (this.#hosts.size >= BLOCKED_HOSTS) {
       for (const oldest of this.#hosts) {
         this.#hosts.delete(oldest);
-        if (this.#unwritten[0] === oldest) this.#unwritten.shift();
+        this.#unwritten.delete(oldest);
         break;
       }
     }
