@@ -21,6 +21,7 @@ import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
 import { formatMetrics, type MetricFamily } from "./metrics/exposition.ts";
 import { MetricsServer } from "./metrics/metrics_server.ts";
+import type { NoticeCounts } from "./notify/channel.ts";
 import { Notifier } from "./notify/notifier.ts";
 import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
@@ -52,6 +53,8 @@ export interface ResourceParts {
   /** What METRICS answers. */
   measure: () => Iterable<MetricFamily>;
   version: string;
+  /** Counts of every notifier of the run. */
+  notices: NoticeCounts;
   /** Called when something was lost that nothing else tells of. */
   onLost: () => void;
   log: Logger;
@@ -213,7 +216,7 @@ function openMetrics(
 function openNotifier(
   config: Config,
   old: Notifier | undefined,
-  { version, onLost, log }: ResourceParts,
+  { version, notices, onLost, log }: ResourceParts,
 ): Notifier | undefined {
   const { notifyTargets, notifyFormat, notifyWindowS } = config;
   if (!notifyTargets) return undefined;
@@ -225,7 +228,7 @@ function openNotifier(
     observer: { host: hostName(), version },
     log,
     onLost,
-    counts: old?.counts,
+    counts: notices,
   });
 }
 

@@ -8,6 +8,7 @@ import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import type { LossCounter } from "./log/loss_report.ts";
 import type { Measured } from "./metrics/families.ts";
+import type { NoticeCounts } from "./notify/channel.ts";
 import { describeTargets } from "./notify/notifier.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { heldPrivileges } from "./privileged_run.ts";
@@ -26,6 +27,7 @@ export interface ReportedRun {
   now(): { config: Config; watched: Watched | undefined; resources: Resources };
   /** Log lines lost so far. */
   linesLost(): number;
+  notices: NoticeCounts;
 }
 
 /** Looks at a run, and changes nothing. */
@@ -139,8 +141,7 @@ export class RunReport {
     };
     const { lost = 0 } = resources.store ?? {};
     yield { what: "scans were not written for reports", count: lost };
-    const { counts } = resources.notifier ?? {};
-    yield { what: "notifications were lost", count: counts?.lost ?? 0 };
+    yield { what: "notifications were lost", count: this.#run.notices.lost };
   }
 
   /** The sums that `-v` tells at the end. */

@@ -30,6 +30,7 @@ import type { Logger } from "./log/logger.ts";
 import { LossReport } from "./log/loss_report.ts";
 import { ScanLog } from "./log/scan_log.ts";
 import { metricFamilies } from "./metrics/families.ts";
+import type { NoticeCounts } from "./notify/channel.ts";
 import type { BlockDetails } from "./notify/notifier.ts";
 import { Pipeline } from "./pipeline.ts";
 import { CommandRunner } from "./response/command.ts";
@@ -71,6 +72,8 @@ export class Watch {
   readonly #pipeline: Pipeline;
   #watched: Watched | undefined;
   #resources: Resources = {};
+  /** Notifications sent and lost, whatever NOTIFY_URL was meanwhile. */
+  readonly #notices: NoticeCounts = { sent: 0, lost: 0 };
   readonly #report: RunReport;
   readonly #losses: LossReport;
   /** This run, as its control socket shows it. */
@@ -147,6 +150,7 @@ export class Watch {
         resources: this.#resources,
       }),
       linesLost: () => this.#outputs.linesLost,
+      notices: this.#notices,
     });
     this.#losses = new LossReport(log, () => this.#outputs.lossy, () => this.#report.losses());
   }
@@ -273,6 +277,7 @@ export class Watch {
       subject: this.#subject,
       measure: () => metricFamilies(this.#report.measured()),
       version: this.#version,
+      notices: this.#notices,
       onLost: () => this.#losses.soon(),
       log: this.#log,
     });

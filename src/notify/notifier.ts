@@ -26,8 +26,8 @@ export interface NotifierParts {
   log: NoticeLog;
   /** Called when a notification was lost. */
   onLost: () => void;
-  /** Those of the notifier whose place this one takes. */
-  counts?: NoticeCounts | undefined;
+  /** Those of the notifiers before it. */
+  counts?: NoticeCounts;
   clock?: Clock;
 }
 

@@ -316,6 +316,21 @@ Deno.test("a reload changes path and format, and refuses a host that was not nam
   assert.equal(await program.stop(), 0);
 });
 
+Deno.test("what a reload without NOTIFY_URL gives up is told as lost", async () => {
+  await using network = await hosts();
+  await using server = await Server.start(network);
+  await using program = await Program.start(options(network, BLOCKING + urlOf("/status/503")));
+  await network.inject([syn("10.0.0.1")]);
+  await server.until(() => server.received.length === 1, "the server is asked");
+  const file = `${program.folder}/portsentry.conf`;
+  const config = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, config.replace(/^NOTIFY_.*$/gm, ""));
+  assert.equal((await program.command("reload")).code, 0);
+  const told = () => /^1 notifications were lost$/m.test(program.stderr);
+  await program.until(told, "the loss is told");
+  assert.equal(await program.stop(), 0);
+});
+
 Deno.test("https asks for a certificate that it trusts", async () => {
   await using network = await hosts();
   const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
