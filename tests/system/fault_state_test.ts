@@ -83,12 +83,6 @@ for (
       await program.command("block", "203.0.113.2");
       assert.equal(await program.stop(), 0);
       assert.equal(program.stderr.split("was deleted or replaced").length, 2, program.stderr);
-      console.error(
-        program.stderr,
-        [...Deno.readDirSync(shared.folder + "/state")].map((f) =>
-          f.name + Deno.statSync(shared.folder + "/state/" + f.name).size
-        ),
-      );
     }
     await using program = await shared.start();
     assert.equal(program.stderr, "");
