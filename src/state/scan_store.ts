@@ -7,6 +7,7 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { infoOf, isNamed } from "../files.ts";
 import {
   REPORT_MEMORY_MS,
   SCAN_ROWS,
@@ -60,6 +61,9 @@ export class ScanStore {
   readonly #waiting: ScanRow[] = [];
   #lost = 0;
   #failing = false;
+  readonly #info: Deno.FileInfo | undefined;
+  /** Whether the open file is not the one of its name any more. */
+  #replaced = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #tidyAtMs = 0;
   /** Scans in the file, as far as this run knows. */
@@ -82,6 +86,7 @@ export class ScanStore {
     this.#rows = this.#countRows();
     this.#hour = hourOf(nowMs);
     this.#tally.load(this.#hourRows(this.#hour));
+    this.#info = infoOf(path);
   }
 
   /** Scans that were not written, so far. */
@@ -138,6 +143,7 @@ export class ScanStore {
     if (tidy) this.#tidyAtMs = nowMs + STORE_TIDY_MS;
     if (this.#failing) this.#log.notice(`${this.path} takes what is scanned again`);
     this.#failing = false;
+    this.#look();
     // What was counted since the last time is of the hour before, give or take a second.
     if (hour !== this.#hour) {
       this.#hour = hour;
@@ -156,8 +162,11 @@ export class ScanStore {
         break;
       }
     }
+    this.#look();
     try {
-      closeDatabase(this.#database);
+      // One that is not there any more is not tidied up, as another has its name.
+      if (this.#replaced) this.#database.close();
+      else closeDatabase(this.#database);
     } catch (error) {
       this.#log.error(`${this.path}: ${messageOf(error)}`);
     }
@@ -170,6 +179,16 @@ export class ScanStore {
       this.write();
       if (this.#waiting.length > 0 || this.#counted) this.#soon();
     }, STORE_WRITE_MS);
+  }
+
+  /** SQLite goes on with what is open, also when nobody can find that any more. */
+  #look(): void {
+    if (this.#replaced || !this.#info || isNamed(this.path, this.#info)) return;
+    this.#replaced = true;
+    this.#log.error(
+      `STATE_FILE ${this.path} is not there any more, or another one: reports will lack what is ` +
+        "scanned until portsentry is restarted",
+    );
   }
 
   #failed(error: unknown): void {

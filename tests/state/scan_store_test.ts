@@ -137,6 +137,24 @@ Deno.test(
 );
 
 Deno.test(
+  "ScanStore tells once that its file was deleted, and reports lack what comes",
+  inFolder(({ path, open, told }) => {
+    const store = open();
+    for (let i = 0; i < 3; i++) {
+      store.countBlock();
+      store.write(NOW);
+      if (i === 0) Deno.removeSync(path);
+    }
+    store.close();
+    assert.equal(told.length, 1, told.join());
+    assert.match(
+      told[0],
+      /^STATE_FILE \S+ is not there any more, .* until portsentry is restarted$/,
+    );
+  }),
+);
+
+Deno.test(
   "ScanStore writes no more in a turn than it may, and the rest at the end",
   inFolder(({ open, all }) => {
     const store = open();
