@@ -88,9 +88,9 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
 
 /** Closes what was opened in vain; the old goes on as if nothing had been. */
 export function abandonResources(opened: Resources, old: Resources): void {
-  const blocked = opened.blockade !== old.blockade;
+  const another = opened.blockade !== undefined && opened.blockade !== old.blockade;
   closeResources(opened, old);
-  if (blocked) old.blockade?.reassert();
+  if (another) old.blockade?.reassert();
 }
 
 /** Closes all that is not also among those that stay; the history file is not waited for. */
@@ -159,13 +159,8 @@ function openBlockade(
   { poller, log }: ResourceParts,
 ): Blockade | undefined {
   if (config.firewall === undefined || config.dryRun) return undefined;
-  const holdsProtected: Blockade["holdsProtected"] = (network) =>
-    guard?.holdsProtected(network) ?? false;
-  if (old?.serves(config)) {
-    old.holdsProtected = holdsProtected;
-    return old;
-  }
-  return new Blockade({ config, poller, holdsProtected, log });
+  if (old?.serves(config)) return old;
+  return new Blockade({ config, poller, guard, log });
 }
 
 /** A configuration that names no socket gets one where that can be had. */

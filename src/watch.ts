@@ -256,7 +256,7 @@ export class Watch {
     this.#outputs.changeHistory(history, () => this.#losses.tell());
     closeResources(old, resources);
     blocked?.repair((text) => this.#log.error(text));
-    blockade?.reconfigure(config);
+    blockade?.reconfigure(config, guard);
     notifier?.reconfigure(config);
     guard?.notify((config.notifyTargets ?? []).map(({ host }) => host));
     this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });

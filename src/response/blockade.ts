@@ -7,31 +7,33 @@
 import type { Poller } from "../../ffi/epoll.ts";
 import type { Config } from "../config/config.ts";
 import { StartError } from "../config/fault.ts";
-import type { Network } from "../config/network.ts";
 import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { Blocks } from "./blocks.ts";
 import { Firewall } from "./firewall.ts";
+import type { LockoutGuard } from "./lockout_guard.ts";
 import { StateKeeper } from "./state_keeper.ts";
 
 /** What a blockade is made of. */
 export interface BlockadeParts {
   config: Config;
   poller: Poller;
-  holdsProtected: (network: Network) => boolean;
+  guard: NetworkGuard | undefined;
   log: Logger;
 }
+
+/** Knows whether a network holds a host that must never be blocked. */
+export type NetworkGuard = Pick<LockoutGuard, "holdsProtected">;
 
 /** A firewall in force. */
 export class Blockade {
   readonly blocks: Blocks;
-  /** Whether a network holds a host that must never be blocked. */
-  holdsProtected: (network: Network) => boolean;
   readonly #log: Logger;
   readonly #state: StateKeeper;
   readonly #firewall: Firewall;
   readonly #timer: ReturnType<typeof setInterval>;
   #config: Config;
+  #guard: NetworkGuard | undefined;
   /** What the wall clock shows when performance.now() is 0. */
   #clockMs = clockMs();
 
@@ -40,9 +42,9 @@ export class Blockade {
    *
    * @throws {StartError} when this kernel or this process cannot block
    */
-  constructor({ config, poller, holdsProtected, log }: BlockadeParts) {
+  constructor({ config, poller, guard, log }: BlockadeParts) {
     this.#config = config;
-    this.holdsProtected = holdsProtected;
+    this.#guard = guard;
     this.#log = log;
     this.#firewall = openFirewall(config, poller, log, () => this.blocks.current());
     this.#state = new StateKeeper(config.stateFile ?? DEFAULT_STATE_FILE, log);
@@ -50,7 +52,7 @@ export class Blockade {
       config,
       firewall: this.#firewall,
       state: this.#state,
-      holdsProtected: (network) => this.holdsProtected(network),
+      holdsProtected: (network) => this.#guard?.holdsProtected(network) ?? false,
       soon: (task) => poller.afterRound(task),
       log,
     });
@@ -72,9 +74,10 @@ export class Blockade {
       blockPrefixIpv6 === old.blockPrefixIpv6 && blockMax === old.blockMax;
   }
 
-  /** Goes by another configuration, that this one {@link serves}. */
-  reconfigure(config: Config): void {
+  /** Goes by another configuration, that this one {@link serves}, and another guard. */
+  reconfigure(config: Config, guard: NetworkGuard | undefined): void {
     this.#config = config;
+    this.#guard = guard;
     this.blocks.reconfigure(config);
   }
 
