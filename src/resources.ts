@@ -262,18 +262,14 @@ function openStore(
 ): ScanStore | undefined {
   const path = stateFileOf(config);
   if (path === undefined || path === old?.path) return path === undefined ? undefined : old;
-  const open = () => {
-    refuseFifo(path);
-    return new ScanStore(path, log);
-  };
   try {
     try {
-      return open();
+      return new ScanStore(path, log);
     } catch (error) {
       if (!isDamaged(error)) throw error;
       const aside = setAside(path);
       log.error(`STATE_FILE ${path} is damaged (${reason(error, path)}): set aside as ${aside}`);
-      return open();
+      return new ScanStore(path, log);
     }
   } catch (error) {
     log.error(

@@ -5,7 +5,7 @@
  * @module
  */
 import { DatabaseSync } from "node:sqlite";
-import { inFolder } from "../files.ts";
+import { inFolder, refuseFifo } from "../files.ts";
 
 /** The file holds something else than a state of this program, and is left as it is. */
 export class ForeignStateFile extends Error {
@@ -54,6 +54,7 @@ const VERSIONS = [
  * @throws {Error} when it is damaged (see {@link isDamaged}) or cannot be used
  */
 export function openDatabase(path: string): DatabaseSync {
+  refuseFifo(path);
   const make = () => Deno.writeFileSync(path, new Uint8Array(), { createNew: true, mode: 0o600 });
   if (!exists(path)) inFolder(path, make, 0o700);
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
@@ -71,6 +72,12 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
+/** Opens the file for reading alone, whatever is in it. @throws {Error} when that cannot be done */
+export function openReadOnly(path: string): DatabaseSync {
+  refuseFifo(path);
+  return new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
+}
+
 /**
  * Opens the file for reading alone, be it in use or not.
  *
@@ -81,7 +88,7 @@ export function readDatabase(
   path: string,
   least: number,
 ): { database: DatabaseSync; has: boolean } {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
+  const database = openReadOnly(path);
   try {
     return { database, has: checkVersion(database) >= least };
   } catch (error) {

@@ -8,7 +8,7 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { OFFENDER_MEMORY_MS, OFFENDERS } from "../limits.ts";
-import { closeDatabase, openDatabase, setUp, transaction } from "./database.ts";
+import { closeDatabase, openDatabase, openReadOnly, setUp, transaction } from "./database.ts";
 
 /** A host or network that is blocked. Times are of the wall clock, in milliseconds since 1970. */
 export interface BlockRecord {
@@ -63,7 +63,7 @@ export class StateFile {
    * @throws {Error} when it cannot be read, either
    */
   static read(path: string): BlockRecord[] {
-    const database = new DatabaseSync(path, { readOnly: true });
+    const database = openReadOnly(path);
     try {
       return blocksOf(database);
     } finally {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OFFENDER_MEMORY_MS } from "../../src/limits.ts";
 import { ForeignStateFile, isDamaged, setAside } from "../../src/state/database.ts";
@@ -191,3 +192,15 @@ Deno.test("setAside() says what to do when the permission is for the file alone"
   assert.throws(() => setAside(DAMAGED), /may not rename the damaged file to \S+: move it away$/);
   Deno.removeSync(DAMAGED);
 });
+
+Deno.test(
+  "StateFile waits for nobody at the other end of a FIFO",
+  inFolder((path) => {
+    Deno.mkdirSync(dirname(path));
+    assert.ok(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+    using _end = Deno.openSync(path, { read: true, write: true }); // so that this test does not, either
+    for (const open of [StateFile.open, StateFile.read]) {
+      assert.throws(() => open(path), /it is a FIFO: name a file/);
+    }
+  }),
+);
