@@ -75,8 +75,8 @@ export class RunReport {
 
   /** What `portsentry top` shows. */
   top(): Record<string, unknown> {
-    const { pipeline } = this.#run;
-    const { resources: { blockade, blocked } } = this.#run.now();
+    const { pipeline, scans } = this.#run;
+    const { resources: { blockade } } = this.#run.now();
     const { packets, services, events } = pipeline.counters;
     const { lately } = pipeline;
     const nowMs = Date.now();
@@ -93,7 +93,7 @@ export class RunReport {
       sources: lately.sources(nowMs).map(({ note, ...one }) => ({
         ...one,
         tool: note,
-        blocked: (blockade?.blocks.has(one.name) ?? false) || (blocked?.has(one.name) ?? false),
+        blocked: scans.isBlocked(one.name),
       })),
       ports: lately.ports(nowMs),
       blocks: lately.blocks(),

@@ -31,7 +31,7 @@ export class Scans {
       entries: SCAN_ENTRIES,
       windowMs: scanWindowS * 1000,
       tools: new Fingerprints(SCAN_ENTRIES),
-      isBlocked: (source) => this.#isBlocked(source),
+      isBlocked: (source) => this.isBlocked(source),
       onEnded: (summaries) => this.#tell(summaries),
     });
   }
@@ -79,6 +79,13 @@ export class Scans {
     }
   }
 
+  /** A firewall knows which of its blocks have ended; what commands have done is for good. */
+  isBlocked(source: string): boolean {
+    const { blockade, blocked } = this.#now();
+    return (blockade?.blocks.has(source) ?? false) || (blocked?.has(source) ?? false) ||
+      this.#blocked.has(source);
+  }
+
   /** Ends all scans, and tells them. */
   end(): void {
     clearTimeout(this.#timer);
@@ -93,13 +100,6 @@ export class Scans {
     if (this.#tracker.open === 0) return;
     // A timer may be early by a part of a millisecond.
     this.#timer = setTimeout(() => this.#expire(), this.#tracker.sweepMs + 1);
-  }
-
-  /** A firewall knows which of its blocks have ended; what commands have done is for good. */
-  #isBlocked(source: string): boolean {
-    const { blockade, blocked } = this.#now();
-    return (blockade?.blocks.has(source) ?? false) || (blocked?.has(source) ?? false) ||
-      this.#blocked.has(source);
   }
 
   #tell(summaries: readonly ScanSummary[]): void {
