@@ -20,17 +20,24 @@ import { Found, OpenConnections } from "./open_connections.ts";
 import { openRing } from "./raw_method.ts";
 import { RecentKeys } from "./recent_keys.ts";
 
-/** 10,064 handshakes; the ring's own header (80), IP header and TCP header (120 at most), aligned. */
+/** 10,080 handshakes; the ring's own header (80), IP header and TCP header (120 at most), aligned. */
 const RING: RingOptions = { slotBytes: 208, blockBytes: 65_536, blocks: 32, outgoing: true };
 const FRAME_BYTES = 208;
+/** Turns in which all that the ring can hold is taken. */
+const TURNS_A_RING = Math.ceil(
+  Math.floor(RING.blockBytes / RING.slotBytes) * RING.blocks / HANDSHAKES_PER_TURN,
+);
 
 /** Both addresses in 16 bytes, this host's first, and both ports: as {@link OpenConnections} lists. */
 const ENDS = { REMOTE: 16, LOCAL_PORT: 32, REMOTE_PORT: 34, BYTES: 36 } as const;
 const PORTS = 65_536;
 
+/** What is used of the ring. */
+export type Handshakes = Pick<PacketRing, "fd" | "setFilter" | "next" | "dropped" | "close">;
+
 /** Remembers the connections of this host at watched ports. */
 export class OwnConnections {
-  readonly #handshakes: PacketRing;
+  readonly #handshakes: Handshakes;
   readonly #open: OpenConnections;
   readonly #packet = new Packet();
   readonly #frame = new Uint8Array(FRAME_BYTES);
@@ -51,14 +58,16 @@ export class OwnConnections {
 
   /**
    * @param onFailure takes why the kernel is not asked for its sockets any more
+   * @param handshakes what this host sends with SYN
    * @throws {SystemError} when the kernel gives no ring
    */
   constructor(
     addresses: readonly OwnNetwork[],
     tcpPorts: PortSet,
     onFailure: (text: string) => void,
+    handshakes: Handshakes = openRing(handshakesProgram(addresses, tcpPorts), RING),
   ) {
-    this.#handshakes = openRing(handshakesProgram(addresses, tcpPorts), RING);
+    this.#handshakes = handshakes;
     this.#open = new OpenConnections(onFailure);
     this.#takeUp(tcpPorts);
   }
@@ -81,8 +90,9 @@ export class OwnConnections {
   /** Whether a segment with ACK, which has come in, belongs or belonged to a connection. */
   has(packet: Packet): boolean {
     if (this.#remembers(packet)) return true;
-    // The beginning was sent, and so in its ring, before the answer could come in.
-    while (this.#drainSome(packet.readMs));
+    // The beginning was sent, and so in its ring, before the answer could come in. Who floods a service
+    // with SYN may have the ring filled faster than it is emptied: what it held is taken, and no more.
+    for (let turn = 0; turn < TURNS_A_RING && this.#drainSome(packet.readMs); turn++);
     if (this.#remembers(packet)) return true;
     this.#noticeLosses(packet.readMs);
     const { destinationPort, readMs } = packet;
