@@ -103,10 +103,15 @@ export class NftElements {
     // All answers are there when the call is over; a batch that is refused as a whole has only one.
     let code = 0;
     let answered = false;
-    for (;;) {
+    // An overflow reads as an error once, before what had still found room: none of that must be left
+    // for the next batch.
+    for (let failures = 0; failures < 2;) {
       const size = BigInt(this.#reply.byteLength);
       const length = Number(libc().recv(this.#socket, this.#reply, size, MSG_DONTWAIT));
-      if (length <= 0) break;
+      if (length <= 0) {
+        failures++;
+        continue;
+      }
       for (let offset = 0; offset + HEADER_BYTES <= length;) {
         if (this.#reply.getUint16(offset + 4, true) === NLMSG_ERROR) {
           code ||= -this.#reply.getInt32(offset + ERROR_CODE, true);

@@ -126,6 +126,7 @@ class Run {
     const source = await this.#unlessStopped(openSource(this.input));
     while (source && !this.#stopped) {
       await this.#takeAll();
+      if (this.#stopped) return;
       // Whoever writes the capture just now may take its time.
       await this.#unlessStopped(this.#write());
       const count = await this.#unlessStopped(source.read(this.#file.window.room()));

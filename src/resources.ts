@@ -27,7 +27,7 @@ import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { LockoutGuard } from "./response/lockout_guard.ts";
 import { isDamaged, setAside } from "./state/database.ts";
-import { ScanStore } from "./state/scan_store.ts";
+import { ScanStore, type StoreCounts } from "./state/scan_store.ts";
 
 /** What is open for a configuration. */
 export interface Resources {
@@ -55,6 +55,8 @@ export interface ResourceParts {
   version: string;
   /** Counts of every notifier of the run. */
   notices: NoticeCounts;
+  /** Counts of every store of the run. */
+  stored: StoreCounts;
   /** Called when something was lost that nothing else tells of. */
   onLost: () => void;
   log: Logger;
@@ -258,18 +260,18 @@ function lockState(config: Config, old: FileLock | undefined): FileLock | undefi
 function openStore(
   config: Config,
   old: ScanStore | undefined,
-  { log }: ResourceParts,
+  { stored, log }: ResourceParts,
 ): ScanStore | undefined {
   const path = stateFileOf(config);
   if (path === undefined || path === old?.path) return path === undefined ? undefined : old;
   try {
     try {
-      return new ScanStore(path, log);
+      return new ScanStore(path, log, undefined, stored);
     } catch (error) {
       if (!isDamaged(error)) throw error;
       const aside = setAside(path);
       log.error(`STATE_FILE ${path} is damaged (${reason(error, path)}): set aside as ${aside}`);
-      return new ScanStore(path, log);
+      return new ScanStore(path, log, undefined, stored);
     }
   } catch (error) {
     log.error(

@@ -9,6 +9,7 @@ import type { Config } from "./config/config.ts";
 import type { LossCounter } from "./log/loss_report.ts";
 import type { Measured } from "./metrics/families.ts";
 import type { NoticeCounts } from "./notify/channel.ts";
+import type { StoreCounts } from "./state/scan_store.ts";
 import { describeTargets } from "./notify/notifier.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { heldPrivileges } from "./privileged_run.ts";
@@ -28,6 +29,7 @@ export interface ReportedRun {
   /** Log lines lost so far. */
   linesLost(): number;
   notices: NoticeCounts;
+  stored: StoreCounts;
 }
 
 /** Looks at a run, and changes nothing. */
@@ -131,7 +133,7 @@ export class RunReport {
 
   /** What was lost that is no line of a log. */
   *losses(): Iterable<LossCounter> {
-    const { watched, resources } = this.#run.now();
+    const { watched } = this.#run.now();
     yield* watched?.sentry.losses() ?? [];
     const { notRun } = this.#run.responder;
     yield { what: "events were not responded to, too many waited", count: notRun };
@@ -139,8 +141,7 @@ export class RunReport {
       what: "scans that ended were not told, there were too many",
       count: this.#run.scans.untold,
     };
-    const { lost = 0 } = resources.store ?? {};
-    yield { what: "scans were not written for reports", count: lost };
+    yield { what: "scans were not written for reports", count: this.#run.stored.lost };
     yield { what: "notifications were lost", count: this.#run.notices.lost };
   }
 

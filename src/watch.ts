@@ -46,6 +46,7 @@ import {
   openResources,
   type Resources,
 } from "./resources.ts";
+import type { StoreCounts } from "./state/scan_store.ts";
 import { RunOutputs } from "./run_outputs.ts";
 import { RunReport } from "./run_report.ts";
 import { Scans } from "./scans.ts";
@@ -74,6 +75,7 @@ export class Watch {
   #resources: Resources = {};
   /** Notifications sent and lost, whatever NOTIFY_URL was meanwhile. */
   readonly #notices: NoticeCounts = { sent: 0, lost: 0 };
+  readonly #stored: StoreCounts = { lost: 0 };
   readonly #report: RunReport;
   readonly #losses: LossReport;
   /** This run, as its control socket shows it. */
@@ -151,6 +153,7 @@ export class Watch {
       }),
       linesLost: () => this.#outputs.linesLost,
       notices: this.#notices,
+      stored: this.#stored,
     });
     this.#losses = new LossReport(log, () => this.#outputs.lossy, () => this.#report.losses());
   }
@@ -278,6 +281,7 @@ export class Watch {
       measure: () => metricFamilies(this.#report.measured()),
       version: this.#version,
       notices: this.#notices,
+      stored: this.#stored,
       onLost: () => this.#losses.soon(),
       log: this.#log,
     });

@@ -32,6 +32,7 @@ function openInVain(settings: (folder: string) => Partial<Config>): { reasserted
       measure: () => [],
       version: "1.0",
       notices: { sent: 0, lost: 0 },
+      stored: { lost: 0 },
       onLost: () => {},
       log: new Logger({ verbose: false, debug: false, outputs: [] }),
     });

@@ -45,6 +45,12 @@ export interface StoreLog {
   notice(text: string): void;
 }
 
+/** Counts of a run, whatever its file was meanwhile. */
+export interface StoreCounts {
+  /** Scans that were not written. */
+  lost: number;
+}
+
 const HOUR_MS = 3_600_000;
 const MOST_ROWS = SCAN_ROWS * 1.1;
 
@@ -59,7 +65,7 @@ export class ScanStore {
   #hour: number;
   #counted = false;
   readonly #waiting: ScanRow[] = [];
-  #lost = 0;
+  readonly #counts: StoreCounts;
   #failing = false;
   readonly #info: Deno.FileInfo | undefined;
   /** Whether the open file is not the one of its name any more. */
@@ -72,9 +78,16 @@ export class ScanStore {
   /**
    * Opens the file, and makes it when it is not there.
    *
+   * @param counts those of the stores before it
    * @throws {Error} of {@link openDatabase}
    */
-  constructor(readonly path: string, log: StoreLog, nowMs = Date.now()) {
+  constructor(
+    readonly path: string,
+    log: StoreLog,
+    nowMs = Date.now(),
+    counts: StoreCounts = { lost: 0 },
+  ) {
+    this.#counts = counts;
     this.#database = openDatabase(path);
     this.#log = log;
     this.#insert = this.#database.prepare(
@@ -91,14 +104,14 @@ export class ScanStore {
 
   /** Scans that were not written, so far. */
   get lost(): number {
-    return this.#lost;
+    return this.#counts.lost;
   }
 
   /** Takes scans that have ended. */
   add(summaries: readonly ScanRow[]): void {
     const room = SCAN_ROWS_WAITING - this.#waiting.length;
     for (const summary of summaries.slice(0, room)) this.#waiting.push(summary);
-    this.#lost += Math.max(0, summaries.length - room);
+    this.#counts.lost += Math.max(0, summaries.length - room);
     this.#soon();
   }
 
@@ -158,7 +171,7 @@ export class ScanStore {
       const before = this.#waiting.length;
       this.write();
       if (this.#failing) {
-        this.#lost += before;
+        this.#counts.lost += before;
         break;
       }
     }

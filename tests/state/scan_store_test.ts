@@ -7,7 +7,7 @@ import {
   SCAN_ROWS_WAITING,
 } from "../../src/limits.ts";
 import { ForeignStateFile } from "../../src/state/database.ts";
-import { type ScanRow, ScanStore } from "../../src/state/scan_store.ts";
+import { type ScanRow, ScanStore, type StoreCounts } from "../../src/state/scan_store.ts";
 import { StateFile } from "../../src/state/state_file.ts";
 
 const HOUR_MS = 3_600_000;
@@ -34,6 +34,7 @@ interface Rig {
   path: string;
   told: string[];
   open: (nowMs?: number) => ScanStore;
+  counts: StoreCounts;
   all: (query: string) => Record<string, unknown>[];
 }
 
@@ -55,7 +56,9 @@ function inFolder(use: (rig: Rig) => void | Promise<void>): () => Promise<void> 
       }
     };
     try {
-      await use({ path, told, all, open: (nowMs = NOW) => new ScanStore(path, log, nowMs) });
+      const counts = { lost: 0 };
+      const open = (nowMs = NOW) => new ScanStore(path, log, nowMs, counts);
+      await use({ path, told, all, counts, open });
     } finally {
       Deno.removeSync(folder, { recursive: true });
     }
@@ -190,14 +193,18 @@ Deno.test(
 );
 
 Deno.test(
-  "ScanStore counts what it has no room for",
-  inFolder(({ open }) => {
+  "ScanStore counts what it has no room for, beside what the one before has lost",
+  inFolder(({ open, counts }) => {
     const store = open();
     store.add(Array.from({ length: SCAN_ROWS_WAITING - 1 }, () => scan()));
     assert.equal(store.lost, 0);
     store.add([scan(), scan(), scan()]);
     assert.equal(store.lost, 2);
     store.close();
+    const next = open();
+    next.add(Array.from({ length: SCAN_ROWS_WAITING + 1 }, () => scan()));
+    assert.equal(counts.lost, 3);
+    next.close();
   }),
 );
 
