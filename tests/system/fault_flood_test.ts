@@ -87,7 +87,7 @@ Deno.test("SIGSTOP for 5 s in a flood: what the ring holds is seen, and the rest
       program.child.kill("SIGSTOP");
       const stopped = pause(5000);
       const few = await network.flood({ packets: 20_000 });
-      const many = await network.flood({ packets: 60_000, firstSource: 0x0c00_0000 });
+      const many = await network.flood({ packets: 150_000, firstSource: 0x0c00_0000 });
       await stopped;
       program.child.kill("SIGCONT");
       await untilAccounted(program, few + many);
