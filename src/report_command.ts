@@ -6,7 +6,7 @@
 import type { CommandResult } from "./commands.ts";
 import type { Config } from "./config/config.ts";
 import { StartError } from "./config/fault.ts";
-import { loadSettings, reason } from "./config/load.ts";
+import { codeOf, loadSettings, reason } from "./config/load.ts";
 import { NoReports, readReport, type ReportData } from "./report/report_data.ts";
 import { reportPage } from "./report/page.ts";
 import { reportJson } from "./report/report_json.ts";
@@ -40,7 +40,7 @@ function toFile(path: string, page: string): CommandResult {
   try {
     writePage(path, page);
   } catch (error) {
-    const missing = error instanceof Deno.errors.NotFound;
+    const missing = codeOf(error) === "ENOENT";
     const why = missing ? "there is no such folder" : reason(error, path);
     throw fault(path, `Cannot write the report: ${why}`);
   }

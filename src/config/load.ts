@@ -61,6 +61,19 @@ function readText(file: string): string | Fault {
   }
 }
 
+/** The same of node:fs, whose errors have a code and are of no class. */
+const NODE_REASONS: Record<string, string> = {
+  ENOENT: "there is no such file",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a directory",
+};
+
+/** Such as `ENOENT`; undefined of an error that has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
 /** What a failed file operation says to the person who has to mend it. */
 export function reason(error: unknown, file: string): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
@@ -69,6 +82,8 @@ export function reason(error: unknown, file: string): string {
   if (error instanceof Deno.errors.NotCapable) {
     return `this run lacks the Deno permission for it: name ${file} in PORTSENTRY_FILES, and start anew`;
   }
+  const known = NODE_REASONS[codeOf(error) ?? ""];
+  if (known !== undefined) return known;
   // The runtime appends the call and the path to the system's own words.
   return error instanceof Error
     ? error.message.replace(/^(.*?\(os error \d+\)).*$/s, "$1")
