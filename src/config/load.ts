@@ -61,8 +61,8 @@ function readText(file: string): string | Fault {
   }
 }
 
-/** The same of node:fs, whose errors have a code and are of no class. */
-const NODE_REASONS: Record<string, string> = {
+/** By the code that errors of Deno and of node:fs both have. */
+const REASONS: Record<string, string> = {
   ENOENT: "there is no such file",
   EACCES: "permission denied",
   EPERM: "permission denied",
@@ -76,13 +76,10 @@ export function codeOf(error: unknown): string | undefined {
 
 /** What a failed file operation says to the person who has to mend it. */
 export function reason(error: unknown, file: string): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
   if (error instanceof Deno.errors.NotCapable) {
     return `this run lacks the Deno permission for it: name ${file} in PORTSENTRY_FILES, and start anew`;
   }
-  const known = NODE_REASONS[codeOf(error) ?? ""];
+  const known = REASONS[codeOf(error) ?? ""];
   if (known !== undefined) return known;
   // The runtime appends the call and the path to the system's own words.
   return error instanceof Error
