@@ -56,6 +56,9 @@ const COMMENT = 0;
 /** Elements of a message, whose attribute is well below the 64 KiB that its length can say. */
 const MOST_ELEMENTS = 1000;
 
+const BATCH_BEGIN = boundary(NFNL_MSG_BATCH_BEGIN);
+const BATCH_END = boundary(NFNL_MSG_BATCH_END);
+
 /** An element with the time after which it is gone. */
 export interface Element {
   /** In network order. */
@@ -78,6 +81,8 @@ export interface SetChange {
 /** A way to the sets of one table of the family `inet`. */
 export class NftElements {
   readonly #table: string;
+  /** The attributes that name the table and a set, by the set's name. */
+  readonly #names = new Map<string, Uint8Array>();
   readonly #socket = netfilterSocket();
   readonly #reply = new DataView(new ArrayBuffer(4096));
 
@@ -91,15 +96,9 @@ export class NftElements {
    * @throws {SystemError} with the kernel's own error; nothing has changed, then
    */
   run(changes: readonly SetChange[]): void {
-    const boundary = (type: number) => message(type, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES, []);
     const messages = changes.flatMap((one) => this.#messages(one));
     askForAnswer(messages[messages.length - 1]);
-    const batch = joined([
-      boundary(NFNL_MSG_BATCH_BEGIN),
-      ...messages,
-      boundary(NFNL_MSG_BATCH_END),
-    ]);
-    this.#send(batch);
+    this.#send(joined([BATCH_BEGIN, ...messages, BATCH_END]));
     // All answers are there when the call is over; a batch that is refused as a whole has only one.
     let code = 0;
     let answered = false;
@@ -146,18 +145,31 @@ export class NftElements {
   #messages({ change, set, elements }: SetChange): Uint8Array<ArrayBuffer>[] {
     const type = change === "add" ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM;
     const flags = change === "add" ? NLM_F_CREATE : 0;
-    const names = [
-      text(NFTA_SET_ELEM_LIST_TABLE, this.#table),
-      text(NFTA_SET_ELEM_LIST_SET, set),
-    ];
+    const names = this.#namesOf(set);
     const one = (more: Uint8Array[]) =>
-      message(NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0, [...names, ...more]);
+      message(NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0, [names, ...more]);
     if (!elements) return [one([])];
     return Array.from({ length: Math.ceil(elements.length / MOST_ELEMENTS) }, (_, i) => {
       const part = elements.slice(i * MOST_ELEMENTS, (i + 1) * MOST_ELEMENTS);
       return one([nested(NFTA_SET_ELEM_LIST_ELEMENTS, elementList(part))]);
     });
   }
+
+  #namesOf(set: string): Uint8Array {
+    let names = this.#names.get(set);
+    if (names === undefined) {
+      names = joined([
+        text(NFTA_SET_ELEM_LIST_TABLE, this.#table),
+        text(NFTA_SET_ELEM_LIST_SET, set),
+      ]);
+      this.#names.set(set, names);
+    }
+    return names;
+  }
+}
+
+function boundary(type: number): Uint8Array {
+  return message(type, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES, []);
 }
 
 /**

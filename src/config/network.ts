@@ -31,7 +31,13 @@ export function setHostBits(address: Uint8Array, prefix: number): Uint8Array {
 /** Whether every address of `inner` is one of `outer`. */
 export function contains(outer: Network, inner: Network): boolean {
   return outer.address.length === inner.address.length && outer.prefix <= inner.prefix &&
-    compareBytes(clearHostBits(inner.address, outer.prefix), outer.address) === 0;
+    samePrefix(inner.address, outer.address, outer.prefix);
+}
+
+/** Whether the first `bits` bits of two addresses of one length are the same. */
+export function samePrefix(a: Uint8Array, b: Uint8Array, bits: number): boolean {
+  for (let i = 0; i * 8 < bits; i++) if (((a[i] ^ b[i]) & maskByte(bits, i)) !== 0) return false;
+  return true;
 }
 
 /** An address with all but the first `prefix` bits zero. */

@@ -19,7 +19,7 @@ const MAPPED_BYTES = 12; // ::ffff:0:0/96
 export function tableAddress(address: Uint8Array): Uint8Array {
   if (address.length === ADDRESS_BYTES) return address;
   const mapped = new Uint8Array(ADDRESS_BYTES);
-  mapped.fill(0xff, MAPPED_BYTES - 2, MAPPED_BYTES);
+  mapped[MAPPED_BYTES - 2] = mapped[MAPPED_BYTES - 1] = 0xff;
   mapped.set(address, MAPPED_BYTES);
   return mapped;
 }

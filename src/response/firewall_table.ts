@@ -9,6 +9,7 @@
  * @module
  */
 import type { Element } from "../../ffi/nft_elements.ts";
+import { readAddress } from "../packet/address.ts";
 
 /** The one table that is Portsentry's, of the family `inet`. */
 export const TABLE = "portsentry";
@@ -33,12 +34,6 @@ const LEAST_TIMEOUT_MS = 20;
 // Longer than anybody waits, and far below what overflows in nft and the kernel.
 const MOST_TIMEOUT_DAYS = 36_500;
 const DAY_MS = 86_400_000;
-
-const DOT = 0x2e;
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
-const IPV6_GROUP = /^[\da-f]{1,4}$/i;
-const IPV6_GROUPS = 8;
 
 /** A host or network that is blocked. */
 export interface Block {
@@ -90,7 +85,7 @@ export function targetOf(host: string): Target {
   const slash = host.indexOf("/");
   const address = slash < 0 ? host : host.slice(0, slash);
   const version = address.includes(":") ? 6 : 4;
-  const key = version === 4 ? ipv4Bytes(address) : ipv6Bytes(address);
+  const key = readAddress(address);
   if (!key) throw noAddress(host);
   if (slash < 0) return { set: HOST_SETS[version === 4 ? 0 : 1], key };
   const length = host.slice(slash + 1);
@@ -99,49 +94,11 @@ export function targetOf(host: string): Target {
   return { set: blockSet(version, Number(length)), key: key.map((byte, i) => byte & mask[i]) };
 }
 
-// Two parsers of our own, since 100,000 addresses take ipaddr.js most of a second.
-
-/** Without leading zeros, which some read as octal. */
-function ipv4Bytes(address: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(4);
-  let part = 0;
-  let value = 0;
-  let digits = 0;
-  for (let i = 0; i <= address.length; i++) {
-    const code = i < address.length ? address.charCodeAt(i) : DOT;
-    if (code === DOT) {
-      if (digits === 0 || value > 255 || part === 4) return undefined;
-      bytes[part++] = value;
-      value = digits = 0;
-    } else {
-      const leadingZero = digits === 1 && value === 0;
-      if (code < DIGIT_0 || code > DIGIT_9 || digits === 3 || leadingZero) return undefined;
-      value = 10 * value + code - DIGIT_0;
-      digits++;
-    }
-  }
-  return part === 4 ? bytes : undefined;
-}
-
-/** RFC 4291, section 2.2, but for its third form (`::ffff:192.0.2.9`), which events do not have. */
-function ipv6Bytes(address: string): Uint8Array | undefined {
-  const halves = address.split("::");
-  if (halves.length > 2) return undefined;
-  const [head, tail = []] = halves.map((half) => half === "" ? [] : half.split(":"));
-  const missing = IPV6_GROUPS - head.length - tail.length;
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
-  const groups = [...head, ...new Array<string>(missing).fill("0"), ...tail];
-  if (!groups.every((group) => IPV6_GROUP.test(group))) return undefined;
-  return Uint8Array.from(
-    groups.map((group) => parseInt(group, 16)).flatMap((n) => [n >> 8, n & 255]),
-  );
-}
-
 /** An address as nft reads it; IPv6 without the abbreviations of RFC 5952. */
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   const groups = Array.from(
-    { length: IPV6_GROUPS },
+    { length: 8 },
     (_, i) => bytes[2 * i] << 8 | bytes[2 * i + 1],
   );
   return groups.map((group) => group.toString(16)).join(":");

@@ -7,7 +7,7 @@
 import { SystemError } from "../../ffi/libc.ts";
 import { listAddresses } from "../../ffi/netlink.ts";
 import { listGateways, RouteChanges } from "../../ffi/routes.ts";
-import { clearHostBits, type Network } from "../config/network.ts";
+import { type Network, samePrefix } from "../config/network.ts";
 import { NAME_SERVERS_MS } from "../limits.ts";
 import { addressBytes } from "../packet/address.ts";
 import { AddressTable, tableAddress } from "./address_table.ts";
@@ -159,7 +159,5 @@ function ownAddresses(): Uint8Array[] {
 
 /** Whether some of a network is in 127.0.0.0/8, all of which the kernel takes for itself. */
 function meetsLoopback4(address: Uint8Array, prefix: number): boolean {
-  const bits = Math.min(prefix, 104);
-  const [one, other] = [clearHostBits(address, bits), clearHostBits(LOOPBACK4, bits)];
-  return one.every((byte, i) => byte === other[i]);
+  return samePrefix(address, LOOPBACK4, Math.min(prefix, 104));
 }

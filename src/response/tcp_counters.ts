@@ -9,6 +9,9 @@ import { check, libc, SystemError, toCString } from "../../ffi/libc.ts";
 const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>
 const MOST_BYTES = 8192;
 const NAMES = ["PassiveOpens", "CurrEstab"];
+/** The names, and below them the values. */
+const TCP_LINES = /\nTcp: (\D.*)\nTcp: (.*)/;
+const COUNTERS = /^-?\d+ -?\d+$/;
 
 /** What the kernel counts of TCP connections. */
 export class TcpCounters {
@@ -41,10 +44,20 @@ export class TcpCounters {
   }
 }
 
+/** A kernel has the same names each time. */
+const last = { names: "", columns: [-1, -1] };
+
 /** The two counters in the file's text; undefined when it does not have them. */
 export function parseTcpCounters(text: string): string | undefined {
-  const start = text.indexOf("\nTcp: ");
-  const [names, values] = text.slice(start + 1).split("\n", 2).map((line) => line.split(" "));
-  const counters = NAMES.map((name) => values?.[names.indexOf(name)]);
-  return counters.every((value) => /^-?\d+$/.test(value ?? "")) ? counters.join(" ") : undefined;
+  const lines = TCP_LINES.exec(text);
+  if (lines === null) return undefined;
+  if (lines[1] !== last.names) {
+    const names = lines[1].split(" ");
+    last.names = lines[1];
+    last.columns = NAMES.map((name) => names.indexOf(name));
+  }
+  const values = lines[2].split(" ");
+  const [passiveOpens, established] = last.columns;
+  const counters = `${values[passiveOpens]} ${values[established]}`;
+  return COUNTERS.test(counters) ? counters : undefined;
 }
