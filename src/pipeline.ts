@@ -85,12 +85,15 @@ export class Pipeline {
     const verdict = detector.judge(packet);
     if (log.debugging) log.debug(`${describe(packet)} is a probe`);
     this.#events++;
-    const event = scanEvent(packet, verdict, mode, scans.take(packet, verdict));
+    const event = scanEvent(packet, verdict, mode);
+    // First what keeps the packets behind this one out, then what counts it.
+    const outcome = verdict === Verdict.Respond ? this.#respond(event) : undefined;
+    event.tool = scans.take(packet, verdict);
     const nowMs = Date.now();
     this.tally.probe(event, nowMs);
     this.lately.probe(event, nowMs);
     store?.count(event);
-    this.#handle(event);
+    this.#handle(event, outcome);
     return verdict >= Verdict.LogOnly;
   }
 
@@ -117,10 +120,9 @@ export class Pipeline {
   }
 
   /** Tells an event as soon as all of it is known: nearly always at once. */
-  #handle(event: ScanEvent): void {
+  #handle(event: ScanEvent, outcome: Fate | Promise<Fate> | undefined): void {
     const { names } = this.#parts;
     const host = names?.nameOf(event.source) ?? event.source;
-    const outcome = event.verdict === Verdict.Respond ? this.#respond(event) : undefined;
     if (typeof host === "string" && !(outcome instanceof Promise)) {
       return this.#tell(event, host, outcome);
     }

@@ -52,8 +52,8 @@ export interface ScanEvent {
   readonly ipOptions: "set" | "not set" | "unknown";
   readonly verdict: Verdict;
   readonly flags: EventFlags;
-  /** The tool of the source's scan, as far as its packets tell by now. */
-  readonly tool: string;
+  /** The tool of the source's scan, as far as its packets tell when the event is told. */
+  tool: string;
 }
 
 const FLAGS: Record<Verdict, EventFlags> = {

@@ -27,7 +27,7 @@ export interface BlocksParts {
   state: StateKeeper;
   /** Whether a network holds a host that must never be blocked. */
   holdsProtected: (network: Network) => boolean;
-  /** Has something done soon, when the packets at hand are dealt with. */
+  /** Has something done when the packets at hand are dealt with. */
   soon: (task: () => void) => void;
   log: Logger;
 }
@@ -41,9 +41,12 @@ interface InForce {
   endMs: number;
 }
 
-interface Waiting {
+interface Wanted {
   reason: string;
   seconds: number | undefined;
+}
+
+interface Waiting extends Wanted {
   promise: Promise<BlockResult>;
   tell: (result: BlockResult) => void;
 }
@@ -55,6 +58,8 @@ export class Blocks {
   /** By their end; an entry whose block has been lifted or renewed meanwhile counts for nothing. */
   #ends = new TinyQueue<InForce>([], (a, b) => a.endMs - b.endMs);
   #waiting = new Map<string, Waiting>();
+  /** Whether a host of the packets at hand has been blocked already. */
+  #gathering = false;
   #made = 0;
   #lifted = 0;
 
@@ -115,17 +120,22 @@ export class Blocks {
   }
 
   /**
-   * Blocks a host, together with all that come before the packets at hand are dealt with: a thousand
-   * hosts are one change to the state file and one to the kernel.
+   * Blocks a host. The first of the packets at hand is blocked before this returns, so that a lone
+   * scanner gets nothing more through; those behind it are blocked together, when all are dealt with:
+   * a thousand hosts are two changes to the state file and two to the kernel.
    *
    * @param seconds how long; undefined goes by the configuration and what the host did before
    */
-  block(host: string, reason: string, seconds?: number): Promise<BlockResult> {
+  block(host: string, reason: string, seconds?: number): BlockResult | Promise<BlockResult> {
     const target = this.#target(host);
+    if (!this.#gathering) {
+      this.#gathering = true;
+      this.#parts.soon(() => this.#endGathering());
+      return this.#blockAll([[target, { reason, seconds }]])[0];
+    }
     const waiting = this.#waiting.get(target);
     if (waiting) return waiting.promise;
     const { promise, resolve } = Promise.withResolvers<BlockResult>();
-    if (this.#waiting.size === 0) this.#parts.soon(() => this.#flush());
     this.#waiting.set(target, { reason, seconds, promise, tell: resolve });
     return promise;
   }
@@ -165,21 +175,29 @@ export class Blocks {
     this.#parts.state.replace();
   }
 
-  #flush(): void {
+  #endGathering(): void {
+    this.#gathering = false;
     const batch = [...this.#waiting];
+    if (batch.length === 0) return;
     this.#waiting = new Map();
+    const results = this.#blockAll(batch);
+    batch.forEach(([, { tell }], i) => tell(results[i]));
+  }
+
+  /** @returns what came of each, in their order */
+  #blockAll(batch: readonly [string, Wanted][]): BlockResult[] {
     const wallMs = Date.now();
     const now = performance.now();
     const entries = batch.slice(-this.#parts.config.blockMax).map(([host, { reason, seconds }]) =>
       this.#entry(host, reason, seconds, wallMs, now)
     );
     const failure = this.#putIntoForce(entries);
-    const made = new Map(entries.map(({ record }) => [record.host, record]));
-    for (const [host, { tell }] of batch) {
-      const record = made.get(host);
-      if (failure !== undefined) tell({ failure });
-      else tell(record ? { record } : { failure: "there are more hosts at once than BLOCK_MAX" });
-    }
+    const left = batch.length - entries.length;
+    return batch.map((_, i) => {
+      if (failure !== undefined) return { failure };
+      if (i < left) return { failure: "there are more hosts at once than BLOCK_MAX" };
+      return { record: entries[i - left].record };
+    });
   }
 
   #entry(

@@ -102,10 +102,10 @@ export class Responder {
     // The kernel answers at once; commands go on beside it, and matter if it does not.
     if (!hasCommands(config)) return this.#byFirewall(event, blocks);
     if (config.killRunCmdFirst && config.killRunCmd !== undefined) return this.#byCommands(event);
+    const outcome = this.#byFirewall(event, blocks);
     const commands = this.#byCommands(event);
-    return this.#byFirewall(event, blocks).then((outcome) =>
-      outcome === "blocked" ? outcome : commands
-    );
+    const either = (outcome: Outcome) => outcome === "blocked" ? outcome : commands;
+    return outcome instanceof Promise ? outcome.then(either) : either(outcome);
   }
 
   /** Resolves when no response is under way any more. */
@@ -148,9 +148,15 @@ export class Responder {
     });
   }
 
-  async #byFirewall(event: ScanEvent, blocks: Blocks): Promise<Outcome> {
+  #byFirewall(event: ScanEvent, blocks: Blocks): Outcome | Promise<Outcome> {
+    const result = blocks.block(event.source, `${event.protocol} port ${event.port}`);
+    return result instanceof Promise
+      ? result.then((result) => this.#tellResult(event, result))
+      : this.#tellResult(event, result);
+  }
+
+  #tellResult(event: ScanEvent, result: BlockResult): Outcome {
     const { log } = this.#parts;
-    const result = await blocks.block(event.source, `${event.protocol} port ${event.port}`);
     const first = !this.#results.has(result);
     this.#results.add(result);
     if ("failure" in result) {

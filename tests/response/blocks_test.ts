@@ -55,11 +55,19 @@ async function blocked(blocks: Blocks, host: string, seconds?: number): Promise<
 const lastsS = ({ startMs, endMs }: BlockRecord) =>
   endMs === undefined ? 0 : (endMs - startMs) / 1000;
 
-Deno.test("Blocks.block() puts a thousand hosts into force in one batch", async () => {
+Deno.test("Blocks.block() blocks the first host at once, and tells it", () => {
+  const { blocks, kernel } = setUp();
+  const result = blocks.block("192.0.2.1", "");
+  assert.ok(!(result instanceof Promise) && "record" in result);
+  assert.deepEqual([...kernel.held.keys()], ["192.0.2.1"]);
+  assert.ok(blocks.has("192.0.2.1"));
+});
+
+Deno.test("Blocks.block() puts the thousand hosts behind the first one into force in one batch", async () => {
   const { blocks, kernel } = setUp();
   const hosts = Array.from({ length: 1000 }, (_, i) => `10.0.${i >> 8}.${i & 0xff}`);
   await Promise.all(hosts.map((host) => blocked(blocks, host)));
-  assert.equal(kernel.batches, 1);
+  assert.equal(kernel.batches, 2);
   assert.equal(blocks.size, 1000);
   assert.deepEqual([...kernel.held.keys()], hosts);
 });
@@ -117,9 +125,10 @@ Deno.test("Blocks.block() makes room in BLOCK_MAX by those that would end first"
   assert.deepEqual([...kernel.held.keys()], ["192.0.2.1", "192.0.2.3"]);
   assert.ok(!blocks.has("192.0.2.2"));
   const results = await Promise.all(
-    ["192.0.2.4", "192.0.2.5", "192.0.2.6"].map((host) => blocks.block(host, "")),
+    ["192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7"].map((host) => blocks.block(host, "")),
   );
-  assert.deepEqual(results.map((result) => "record" in result), [false, true, true]);
+  // The first was at once; of those behind it there are too many.
+  assert.deepEqual(results.map((result) => "record" in result), [true, false, true, true]);
   assert.equal(kernel.held.size, 2);
 });
 
