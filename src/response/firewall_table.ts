@@ -9,7 +9,7 @@
  * @module
  */
 import type { Element } from "../../ffi/nft_elements.ts";
-import { readAddress } from "../packet/address.ts";
+import { readAddress } from "../packet/read_address.ts";
 
 /** The one table that is Portsentry's, of the family `inet`. */
 export const TABLE = "portsentry";
