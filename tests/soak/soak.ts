@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import { elements } from "../system/firewall_tools.ts";
 import { Network, WATCHED } from "../system/network.ts";
 import { Program } from "../system/program.ts";
@@ -26,11 +27,16 @@ CONTROL_SOCKET="FOLDER/control.sock"
 METRICS="127.0.0.1:9464"
 `;
 
+const COLLECTING = fileURLToPath(new URL("./collecting.ts", import.meta.url));
+/** Parts of a run, with a look at the program at rest after each. */
+const PARTS = 6;
 /** What a run of ten minutes may grow by, in KiB a minute; a shorter one has less to tell it from noise. */
-const MOST_GROWTH = 512;
+const MOST_GROWTH = 128;
 const GROWTH_RUN_S = 600;
-/** V8 makes its heap as small as it can be when nothing has happened for ten seconds. */
-const REST_S = 25;
+/** Idle threads end after ten seconds; until then a client repeats SYNs, and blocks end. */
+const REST_S = 12;
+/** What is collected is given back to the kernel by a thread of V8's, a little later. */
+const COLLECT_MS = 1000;
 /** Descriptors and threads: a shell that is ready for the next command may be there or not. */
 const MOST_MORE = 2;
 const WARM_UP_EVENTS = 200_000;
@@ -51,23 +57,29 @@ export async function soak(method: string, seconds: number): Promise<Finding[]> 
     config: CONFIG,
     namespace: network.watched,
     args: ["-m", method],
-    permissions: ["--allow-run=/bin/sh", "--allow-net=127.0.0.1:9464"],
+    permissions: [
+      ...["--allow-run=/bin/sh", "--allow-net=127.0.0.1:9464"],
+      "--v8-flags=--expose-gc",
+    ],
+    bundle: { deno: Deno.execPath(), script: COLLECTING },
     wrapper: ["sh", "-c", 'exec "$@" >/dev/null', "sh"],
   });
   while ((await program.command("status")).code !== 0) await pause(100);
   await warmUp(network, program);
-  const { pid } = program.child;
-  const atRest = await rest(pid);
+  const atRest = await rest(program);
   const before = JSON.parse((await program.command("status", "--json")).stdout).counters;
   Deno.writeTextFileSync(`${program.folder}/counters`, COUNTERS);
   await network.onWatched(`nft -f ${program.folder}/counters`);
 
   const subject: Subject = { network, program, rotatedLines: 0, unanswered: 0 };
   const turns = new Map<string, number>();
-  const samples = await underLoad(subject, seconds / 2, turns);
-  const halfWay = await rest(pid);
-  samples.push(...await underLoad(subject, seconds / 2, turns));
-  const afterwards = await rest(pid);
+  const samples: Sample[] = [];
+  const rests = [atRest];
+  for (let part = 0; part < PARTS; part++) {
+    samples.push(...await underLoad(subject, seconds / PARTS, turns));
+    rests.push(await rest(program));
+  }
+  const afterwards = rests[PARTS];
 
   const sent = await counted(network);
   const { counters, firewall } = JSON.parse((await program.command("status", "--json")).stdout);
@@ -82,7 +94,8 @@ export async function soak(method: string, seconds: number): Promise<Finding[]> 
 
   const same = (a: number, b: number) => `${a.toLocaleString("en")} and ${b.toLocaleString("en")}`;
   const bound = Math.round(MOST_GROWTH * Math.max(1, GROWTH_RUN_S / seconds));
-  const growth = (afterwards.rssKiB - halfWay.rssKiB) / (seconds / 2 / 60);
+  // The first part fills tables and caches.
+  const growth = slope(rests.slice(1).map(({ rssKiB }) => rssKiB)) / (seconds / PARTS / 60);
   const mebibytes = (kibibytes: number) => (kibibytes / 1024).toFixed(1);
   const leak = (key: "descriptors" | "threads"): Finding => [
     `${key} before and after, at rest`,
@@ -105,12 +118,12 @@ export async function soak(method: string, seconds: number): Promise<Finding[]> 
     ],
     ["memory at most", `${(most(samples, "rssKiB") / 1024).toFixed(0)} MiB`, "", true],
     [
-      "memory at rest: before, half-way, after",
-      [atRest, halfWay, afterwards].map(({ rssKiB }) => mebibytes(rssKiB)).join(", ") + " MiB",
+      "memory at rest: before, and after each part",
+      rests.map(({ rssKiB }) => mebibytes(rssKiB)).join(", ") + " MiB",
       "",
       true,
     ],
-    ["growth in the second half", `${growth.toFixed(0)} KiB/min`, `< ${bound}`, growth < bound],
+    ["growth from the first part on", `${growth.toFixed(0)} KiB/min`, `< ${bound}`, growth < bound],
     [
       "scrapes not answered within 2 s",
       String(subject.unanswered),
@@ -175,21 +188,32 @@ async function warmUp(network: Network, program: Program): Promise<void> {
   program.stderr = "";
 }
 
-/**
- * What a process holds when nothing is done to it: idle threads end after ten seconds, and until then a
- * client repeats SYNs, and blocks end.
- */
-async function rest(pid: number): Promise<Sample> {
+/** What the program holds when nothing is done to it, and all that it does not need is collected. */
+async function rest({ child }: Program): Promise<Sample> {
+  await pause(REST_S * 1000);
   const samples: Sample[] = [];
-  for (let i = 0; i < REST_S; i++) {
-    await pause(1000);
-    samples.push(sample(pid));
+  for (let i = 0; i < 3; i++) {
+    child.kill("SIGUSR2");
+    await pause(COLLECT_MS);
+    samples.push(sample(child.pid));
   }
   return {
     rssKiB: least(samples, "rssKiB"),
     descriptors: least(samples, "descriptors"),
     threads: least(samples, "threads"),
   };
+}
+
+/** By how much equally spaced values grow from one to the next, by least squares. */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  let products = 0;
+  let squares = 0;
+  values.forEach((value, i) => {
+    products += (i - middle) * value;
+    squares += (i - middle) ** 2;
+  });
+  return products / squares;
 }
 
 /** Probes that have come in at the interface. */
