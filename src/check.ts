@@ -9,6 +9,7 @@ import { formatDuration } from "./config/duration.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
 import { formatFault, StartError } from "./config/fault.ts";
 import { loadSettings, type Settings } from "./config/load.ts";
+import { foreseenFaults, foreseenWarnings } from "./foreseen_faults.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import { describeTargets } from "./notify/notifier.ts";
 import { describePlan } from "./privileges_text.ts";
@@ -23,12 +24,15 @@ export function checkConfiguration(configFile: string, json: boolean): CommandRe
   let settings: Settings;
   try {
     settings = loadSettings(configFile);
+    const faults = foreseenFaults(settings.config);
+    if (faults.length > 0) throw new StartError(faults);
   } catch (error) {
     if (!json || !(error instanceof StartError)) throw error;
     const report = { ok: false, faults: error.faults.map(formatFault) };
     return { text: `${JSON.stringify(report)}\n`, status: 1 };
   }
-  const report = { ok: true, warnings: settings.warnings.map(formatFault), ...factsOf(settings) };
+  const all = [...settings.warnings, ...foreseenWarnings(settings.config)];
+  const report = { ok: true, warnings: all.map(formatFault), ...factsOf(settings, configFile) };
   if (json) return { text: `${JSON.stringify(report)}\n`, status: 0 };
   const { ok: _, warnings, ...facts } = report;
   const rows = Object.entries(facts).flatMap(([name, value]) =>
@@ -38,7 +42,7 @@ export function checkConfiguration(configFile: string, json: boolean): CommandRe
   return { text: `${told}${table(rows)}configuration OK\n`, status: 0 };
 }
 
-function factsOf({ config }: Settings): Record<string, string | string[]> {
+function factsOf({ config }: Settings, configFile: string): Record<string, string | string[]> {
   const { targets, skipped } = selectInterfaces([], listInterfaces());
   const lacking = lackingPermissions(config);
   return {
@@ -73,7 +77,7 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
         `${text}, one a source in ${formatDuration(config.notifyWindowS)}`
       )
       : "none",
-    runs_as: describePlan(config, "stealth"),
+    runs_as: describePlan(config, { mode: "stealth", configFile, pidFile: undefined }),
     permissions: lacking.length === 0
       ? "all that it needs"
       : lacking.map((text) => `lacking: ${text}`),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Capability, credentials } from "../ffi/credentials.ts";
+import { Capability, credentials, type User } from "../ffi/credentials.ts";
 import { raiseDescriptorLimit } from "../ffi/descriptor_limit.ts";
 import { LibraryError } from "../ffi/libraries.ts";
 import { loadPcap } from "../ffi/pcap.ts";
@@ -13,7 +13,13 @@ import { BlockMode, type Config } from "./config/config.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
 import { type Fault, StartError } from "./config/fault.ts";
 import type { Settings } from "./config/load.ts";
-import { dropPrivileges, type Kept, UnknownUser } from "./daemon/drop.ts";
+import {
+  type DropPlan,
+  dropPrivileges,
+  foreseeKept,
+  type Kept,
+  UnknownUser,
+} from "./daemon/drop.ts";
 import { giveBack, type Held, heldPermissions, mayWrite } from "./daemon/permissions.ts";
 import { type Facts, type FileKind, privilegesFor, STAGES } from "./daemon/privileges.ts";
 import { DEFAULT_CONTROL_SOCKET, LINGERING_CONNECTIONS, OTHER_DESCRIPTORS } from "./limits.ts";
@@ -28,6 +34,9 @@ const PRIVILEGED_PORTS = 1024;
 const HISTORY_HEAD = /^\n?(?:$|[\dT:.+-]+ Scan from: \[|\{"@timestamp":")/;
 const PIDFILE_HEAD = /^\d*\n?$/;
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
+
+/** What of a command line decides about privileges. */
+export type Run = Pick<Options, "mode" | "configFile" | "pidFile">;
 
 /** What of a configuration decides about privileges. */
 export function factsOf(config: Config, mode: Options["mode"]): Facts {
@@ -67,32 +76,41 @@ export function giveUpRoot(options: Options, { config }: Settings): Kept {
     const ports = config.tcpPorts.size + config.udpPorts.size;
     raiseDescriptorLimit(ports + LINGERING_CONNECTIONS + OTHER_DESCRIPTORS);
   }
-  const files = filesOf(options, config);
-  const permitted = (kind: FileKind) => files[kind].filter(mayWrite);
-  const socket = permitted("control socket");
-  const named = config.controlSocket !== undefined;
   try {
-    return dropPrivileges({
-      privileges: privilegesFor(factsOf(config, options.mode)),
-      runAs: config.runAs,
-      read: [...files.configuration, ...files["ignore file"]],
-      write: {
-        single: [
-          ...permitted("history").map((path) => ({ path, mode: 0o640, head: HISTORY_HEAD })),
-          ...permitted("pidfile").map((path) => ({ path, mode: 0o644, head: PIDFILE_HEAD })),
-        ],
-        managed: [
-          ...permitted("blocked file"),
-          ...permitted("state file").slice(0, 1),
-          ...(named ? socket : []),
-        ],
-      },
-      wished: { single: [], managed: named ? [] : socket },
-    });
+    return dropPrivileges(planOf(options, config));
   } catch (error) {
     if (!(error instanceof UnknownUser)) throw error;
     throw new StartError([{ where: config.file, line: 0, message: `RUN_AS: ${error.message}` }]);
   }
+}
+
+/** Why {@link giveUpRoot} would keep root for no need of the run's; undefined when it would not. */
+export function foreseeRoot(run: Run, config: Config, user: User): string | undefined {
+  return foreseeKept(planOf(run, config), user);
+}
+
+function planOf(run: Run, config: Config): DropPlan {
+  const files = filesOf(run, config);
+  const permitted = (kind: FileKind) => files[kind].filter(mayWrite);
+  const socket = permitted("control socket");
+  const named = config.controlSocket !== undefined;
+  return {
+    privileges: privilegesFor(factsOf(config, run.mode)),
+    runAs: config.runAs,
+    read: [...files.configuration, ...files["ignore file"]],
+    write: {
+      single: [
+        ...permitted("history").map((path) => ({ path, mode: 0o640, head: HISTORY_HEAD })),
+        ...permitted("pidfile").map((path) => ({ path, mode: 0o644, head: PIDFILE_HEAD })),
+      ],
+      managed: [
+        ...permitted("blocked file"),
+        ...permitted("state file").slice(0, 1),
+        ...(named ? socket : []),
+      ],
+    },
+    wished: { single: [], managed: named ? [] : socket },
+  };
 }
 
 /** Gives every Deno permission back that a run which watches needs no more. */
@@ -167,17 +185,17 @@ function capabilityNames(set: bigint): string[] {
 }
 
 /** Every file of a run, by what it is for. */
-function filesOf(options: Options, config: Config): Record<FileKind, string[]> {
+function filesOf(run: Run, config: Config): Record<FileKind, string[]> {
   const one = (path: string | undefined) => path === undefined ? [] : [path];
   const state = stateFileOf(config);
   return {
-    "configuration": [options.configFile],
+    "configuration": [run.configFile],
     "ignore file": one(config.ignoreFile),
     "history": one(config.historyFile),
     "blocked file": one(config.blockedFile),
     "state file": state === undefined ? [] : SQLITE_FILES.map((end) => state + end),
     "control socket": [config.controlSocket ?? DEFAULT_CONTROL_SOCKET],
-    "pidfile": one(options.pidFile),
+    "pidfile": one(run.pidFile),
     "hosts.deny": [HOSTS_DENY, HOSTS_DENY_NEW],
   };
 }

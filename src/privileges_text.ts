@@ -4,12 +4,11 @@
  * @module
  */
 import { findUser } from "../ffi/credentials.ts";
-import type { Options } from "./cli.ts";
 import type { Config } from "./config/config.ts";
 import { LISTS } from "./daemon/permissions.ts";
 import { privilegesFor } from "./daemon/privileges.ts";
 import { DEFAULT_USER } from "./limits.ts";
-import { factsOf, type HeldPrivileges } from "./privileged_run.ts";
+import { factsOf, foreseeRoot, type HeldPrivileges, type Run } from "./privileged_run.ts";
 
 /** What a running program holds. */
 export function privilegeRows(held: HeldPrivileges): [string, string][] {
@@ -30,17 +29,19 @@ export function privilegeRows(held: HeldPrivileges): [string, string][] {
 }
 
 /** What a run with this configuration would hold once it watches, when root has started it. */
-export function describePlan(config: Config, mode: Options["mode"]): string {
-  const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, mode));
-  const user = config.runAs ?? DEFAULT_USER;
-  if (user === "root") return 'root, with all capabilities: RUN_AS="root"';
-  if (config.runAs === undefined && !findUser(user)) {
-    return `root, with all capabilities: there is no user ${user}`;
-  }
+export function describePlan(config: Config, run: Run): string {
+  const { identity, capabilities, rootFor } = privilegesFor(factsOf(config, run.mode));
+  const name = config.runAs ?? DEFAULT_USER;
+  const root = "root, with all capabilities";
+  if (name === "root") return `${root}: RUN_AS="root"`;
+  const user = findUser(name);
+  if (!user) return `${root}: there is no user ${name}`;
+  const kept = identity === "root" ? undefined : foreseeRoot(run, config, user);
+  if (kept !== undefined) return `${root}: ${kept}`;
   const names = capabilities === "all" ? "all capabilities" : listed(capabilities, "nothing");
   return identity === "root"
     ? `root, with ${names}: ${rootFor}`
-    : `user ${user}, with ${names} of root's rights`;
+    : `user ${name}, with ${names} of root's rights`;
 }
 
 const VERBS = {

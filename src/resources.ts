@@ -29,6 +29,13 @@ import { LockoutGuard } from "./response/lockout_guard.ts";
 import { isDamaged, setAside } from "./state/database.ts";
 import { ScanStore, type StoreCounts } from "./state/scan_store.ts";
 
+/** What is told of a file that cannot be had; the reason follows. */
+export const IN_VAIN = {
+  history: "Cannot write the history file: ",
+  blocked: "Cannot use it as BLOCKED_FILE: ",
+  control: "Cannot listen there for commands: ",
+} as const;
+
 /** What is open for a configuration. */
 export interface Resources {
   history?: History | undefined;
@@ -124,7 +131,7 @@ function openHistory(
       onReplaced: () => log.notice(`${historyFile} was moved or deleted, and is opened anew`),
     });
   } catch (error) {
-    throw fileFault(historyFile, "Cannot write the history file: ", error);
+    throw fileFault(historyFile, IN_VAIN.history, error);
   }
 }
 
@@ -134,7 +141,7 @@ function openBlocked(path: string | undefined): BlockedSet | undefined {
     refuseFifo(path);
     return BlockedSet.open(path);
   } catch (error) {
-    throw fileFault(path, "Cannot use it as BLOCKED_FILE: ", error);
+    throw fileFault(path, IN_VAIN.blocked, error);
   }
 }
 
@@ -181,7 +188,7 @@ function openControl(
       onRefused: (text) => log.error(text),
     });
   } catch (error) {
-    const fault = fileFault(path, "Cannot listen there for commands: ", error);
+    const fault = fileFault(path, IN_VAIN.control, error);
     if (controlSocket !== undefined) throw fault;
     log.verbose(fault.message);
     return undefined;

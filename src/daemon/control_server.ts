@@ -166,14 +166,20 @@ function encode(answer: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${JSON.stringify(answer)}\n`);
 }
 
-function removeLeftOver(path: string): void {
+/** Whether a socket is there already. @throws {Error} when something else is */
+export function isSocket(path: string): boolean {
   let info: Deno.FileInfo;
   try {
     info = Deno.lstatSync(path);
   } catch {
-    return;
+    return false;
   }
   if (!info.isSocket) throw new Error("there is a file of that name, and it is no socket");
+  return true;
+}
+
+function removeLeftOver(path: string): void {
+  if (!isSocket(path)) return;
   const other = UnixStream.connect(path, CONTROL_REQUEST_MS);
   if (other) {
     other.close();

@@ -75,12 +75,10 @@ export function dropPrivileges(plan: DropPlan): Kept {
     const text = `Root is kept, with ${capabilities.join(", ")} alone: ${rootFor}`;
     return { level: "notice", text };
   }
-  const missing = TO_DROP.filter((name) => (now.effective & capabilitySet([name])) === 0n);
   // Whoever has started it with less has chosen what it may do.
-  if (missing.length > 0) {
-    return { level: "notice", text: `Root is kept: this process lacks ${missing.join(", ")}` };
-  }
-  const reasons = obstacles(plan, identity === "root" ? ROOT : user);
+  const missing = missingToDrop();
+  if (missing !== undefined) return { level: "notice", text: `Root is kept: ${missing}` };
+  const reasons = obstacles(plan, identity === "root" ? ROOT : user, false);
   if (reasons.length > 0) return { level: "error", text: `Root is kept: ${reasons.join("; ")}` };
   return becomeProgram({
     user: identity === "root" ? ROOT : user,
@@ -92,13 +90,31 @@ export function dropPrivileges(plan: DropPlan): Kept {
   });
 }
 
+/**
+ * Why {@link dropPrivileges} would keep root, although the plan needs it not: undefined when it would
+ * not, or when this process is not root's. Nothing is changed.
+ */
+export function foreseeKept(plan: DropPlan, user: User): string | undefined {
+  if (credentials().uid !== ROOT.uid) return undefined;
+  const missing = missingToDrop();
+  if (missing !== undefined) return missing;
+  const reasons = obstacles(plan, user, true);
+  return reasons.length > 0 ? reasons.join("; ") : undefined;
+}
+
+function missingToDrop(): string | undefined {
+  const { effective } = credentials();
+  const missing = TO_DROP.filter((name) => (effective & capabilitySet([name])) === 0n);
+  return missing.length > 0 ? `this process lacks ${missing.join(", ")}` : undefined;
+}
+
 function asStarted(user: User | undefined, runAs: string | undefined, uid: number): Kept {
   if (runAs === undefined || user?.uid === uid) return { level: "verbose", text: "" };
   return { level: "error", text: `RUN_AS="${runAs}" has no effect: only root can become a user` };
 }
 
-/** Why a user could not go on with this run; what can be made right is. */
-function obstacles({ read, write, wished }: DropPlan, user: User): string[] {
+/** Why a user could not go on with this run; what can be made right is, unless this is a trial. */
+function obstacles({ read, write, wished }: DropPlan, user: User, trial: boolean): string[] {
   if (user.uid === ROOT.uid) return [];
   // What stands in /proc/self/environ is not for the user to read.
   const program = programFiles();
@@ -112,8 +128,8 @@ function obstacles({ read, write, wished }: DropPlan, user: User): string[] {
     ],
   );
   if (unreadable.length > 0) return [`user ${user.name} cannot read ${unreadable.join(", ")}`];
-  handOver(wished, user);
-  return handOver(write, user);
+  if (!trial) handOver(wished, user);
+  return handOver(write, user, trial);
 }
 
 /** Files and folders without which the program does not start. */

@@ -51,17 +51,25 @@ const COMPANIONS = ["", "-wal", "-shm", "-journal", "-lock"];
 /** Why a user cannot have a file, as the end of a sentence about the path. */
 class NotHandedOver extends Error {}
 
+/** To whom, and whether only to see if it could be done: then nothing is made and nobody's owner changes. */
+interface To {
+  user: User;
+  trial: boolean;
+}
+
 /**
  * Makes each file one that `user` can write, and changes nothing that this does not need.
  *
+ * @param trial whether to change nothing at all
  * @returns what `user` cannot have, and why; empty when all is well
  */
-export function handOver(files: OwnFiles, user: User): string[] {
+export function handOver(files: OwnFiles, user: User, trial = false): string[] {
+  const to = { user, trial };
   const own = new Set([...files.single.map(({ path }) => path), ...files.managed]);
   const folders = new Set(files.managed.map((path) => dirname(path)));
   const reasons = [
-    ...[...folders].map((folder) => told(folder, () => handOverFolder(folder, own, user))),
-    ...files.single.map((file) => told(file.path, () => handOverFile(file, user))),
+    ...[...folders].map((folder) => told(folder, () => handOverFolder(folder, own, to))),
+    ...files.single.map((file) => told(file.path, () => handOverFile(file, to))),
   ];
   return reasons.filter((reason) => reason !== undefined);
 }
@@ -77,27 +85,36 @@ function told(path: string, act: () => void): string | undefined {
   }
 }
 
-function handOverFile({ path, mode, head }: SingleFile, user: User): void {
+function handOverFile({ path, mode, head }: SingleFile, { user, trial }: To): void {
   const append = Open.Write | Open.Append | Open.NonBlocking;
   const tryAsUser = () =>
-    asUser(user, () => attempt(() => openAt(undefined, path, append | Open.Create, mode)));
+    asUser(
+      user,
+      () =>
+        trial && !mayAccessAtAll(path)
+          ? (mayAccess(dirname(path), ["write", "execute"]) ? undefined : Errno.NoEntry)
+          : attempt(() => openAt(undefined, path, append | (trial ? 0 : Open.Create), mode)),
+    );
   const first = tryAsUser();
   if (first === undefined) return;
   // What is no matter of rights, such as a folder in the file's place, is for the start to tell.
   if (first !== Errno.NoAccess && first !== Errno.NoEntry) return;
-  const { folder, made } = openTrusted(dirname(path));
+  const { folder, made } = openTrusted(dirname(path), trial);
   try {
-    const flags = Open.ReadWrite | Open.NonBlocking | Open.Create | Open.NoFollow;
-    const fd = openAt(folder, basename(path), flags, mode);
-    giveFile(fd, user, head);
-    if (made) giveTo(folder, user.uid, user.gid);
+    const flags = Open.ReadWrite | Open.NonBlocking | Open.NoFollow | (trial ? 0 : Open.Create);
+    if (!trial || (!made && mayAccessAtAll(path))) {
+      giveFile(openAt(folder, basename(path), flags, mode), { user, trial }, head);
+    }
+    if (made && !trial) giveTo(folder, user.uid, user.gid);
   } finally {
     closeFile(folder);
   }
-  if (tryAsUser() !== undefined) throw new NotHandedOver(`cannot be written by ${user.name}`);
+  if (trial ? !mayEnter(user, dirname(path)) : tryAsUser() !== undefined) {
+    throw new NotHandedOver(`cannot be written by ${user.name}`);
+  }
 }
 
-function handOverFolder(path: string, own: ReadonlySet<string>, user: User): void {
+function handOverFolder(path: string, own: ReadonlySet<string>, { user, trial }: To): void {
   const files = [...own].filter((file) => dirname(file) === path);
   const usable = () =>
     asUser(user, () =>
@@ -105,18 +122,26 @@ function handOverFolder(path: string, own: ReadonlySet<string>, user: User): voi
       files.flatMap((file) => COMPANIONS.map((end) => file + end))
         .every((file) => !mayAccessAtAll(file) || mayAccess(file, ["read", "write"])));
   if (usable()) return;
-  const { folder, made } = openTrusted(path);
+  const { folder, made } = openTrusted(path, trial);
   try {
-    if (!made) takeInventory(folder, files, user);
-    giveTo(folder, user.uid, user.gid);
+    if (!made) takeInventory(folder, files, { user, trial });
+    if (!trial) giveTo(folder, user.uid, user.gid);
   } finally {
     closeFile(folder);
   }
-  if (!usable()) throw new NotHandedOver(`cannot be used by ${user.name}`);
+  if (trial ? !mayEnter(user, dirname(path)) : !usable()) {
+    throw new NotHandedOver(`cannot be used by ${user.name}`);
+  }
+}
+
+/** Whether a user may go into a folder, or into the last one that is there on the way to it. */
+function mayEnter(user: User, path: string): boolean {
+  if (!mayAccessAtAll(path)) return mayEnter(user, dirname(path));
+  return asUser(user, () => mayAccess(path, ["execute"]));
 }
 
 /** Hands the files in a folder over, unless others have theirs in it. */
-function takeInventory(folder: number, files: readonly string[], user: User): void {
+function takeInventory(folder: number, files: readonly string[], to: To): void {
   const names = files.map((file) => basename(file));
   const present = namesIn(folder);
   const foreign = present.find((name) => !names.some((own) => name.startsWith(own)));
@@ -134,12 +159,12 @@ function takeInventory(folder: number, files: readonly string[], user: User): vo
       if (error instanceof SystemError) continue; // a socket that was left behind, for one
       throw error;
     }
-    giveFile(fd, user);
+    giveFile(fd, to);
   }
 }
 
 /** Gives an open file of root's away, and closes it. */
-function giveFile(fd: number, user: User, head?: RegExp): void {
+function giveFile(fd: number, { user, trial }: To, head?: RegExp): void {
   try {
     const { regular, links, uid, gid } = stateOf(fd);
     if (!regular) throw new NotHandedOver("is no file");
@@ -148,7 +173,7 @@ function giveFile(fd: number, user: User, head?: RegExp): void {
     if (uid === user.uid) return;
     if (uid !== ROOT) throw new NotHandedOver(`belongs to another user, ${uid}`);
     if (head && !head.test(headOf(fd))) throw new NotHandedOver("holds something else already");
-    giveTo(fd, user.uid, gid === ROOT ? user.gid : gid);
+    if (!trial) giveTo(fd, user.uid, gid === ROOT ? user.gid : gid);
   } finally {
     closeFile(fd);
   }
@@ -163,9 +188,10 @@ function headOf(fd: number): string {
 /**
  * Opens a folder that root alone can put something into, all the way down to it.
  *
- * @returns its descriptor, and whether it has been made just now
+ * @returns its descriptor, and whether it has been made just now; in a trial that of the last one which
+ *   is there, when it would be made
  */
-function openTrusted(path: string): { folder: number; made: boolean } {
+function openTrusted(path: string, trial: boolean): { folder: number; made: boolean } {
   let made = false;
   let folder = openAt(undefined, path.startsWith("/") ? "/" : ".", Open.Read | Open.Directory);
   try {
@@ -174,9 +200,13 @@ function openTrusted(path: string): { folder: number; made: boolean } {
       const writable = (mode & GROUP_OR_OTHERS_WRITE) !== 0;
       // In /tmp and its like everyone may put a link, and nobody may touch root's own folders.
       const flags = Open.Read | Open.Directory | (writable ? Open.NoFollow : 0);
-      const next = enter(folder, name, flags, uid === ROOT && !writable);
+      const next = enter(folder, name, flags, uid === ROOT && !writable, trial);
+      if (next.fd === undefined) {
+        made = true;
+        break;
+      }
       closeFile(folder);
-      ({ fd: folder, made } = next);
+      [folder, made] = [next.fd, next.made];
     }
     requireTrusted(folder);
     return { folder, made };
@@ -186,7 +216,8 @@ function openTrusted(path: string): { folder: number; made: boolean } {
   }
 }
 
-function enter(folder: number, name: string, flags: number, mayMake: boolean) {
+/** The descriptor is undefined in a trial, when the folder would be made. */
+function enter(folder: number, name: string, flags: number, mayMake: boolean, trial: boolean) {
   const failure = { errno: 0 };
   const fd = attemptOpen(folder, name, flags, failure);
   if (fd !== undefined) return { fd, made: false };
@@ -197,6 +228,7 @@ function enter(folder: number, name: string, flags: number, mayMake: boolean) {
         : "leads through a link or a file that is no folder",
     );
   }
+  if (trial) return { fd: undefined, made: true };
   makeFolder(folder, name, FOLDER_MODE);
   return { fd: openAt(folder, name, flags | Open.NoFollow), made: true };
 }

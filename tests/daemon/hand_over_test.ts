@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { credentials, findUser } from "../../ffi/credentials.ts";
-import { handOver } from "../../src/daemon/hand_over.ts";
+import { handOver, type OwnFiles } from "../../src/daemon/hand_over.ts";
 
 const NOBODY = findUser("nobody")!;
 const MODE = 0o640;
@@ -22,11 +22,34 @@ function withFolder(use: (folder: string) => void): () => void {
 }
 
 function file(path: string): string[] {
-  return handOver({ single: [{ path, mode: MODE, head: /^(?:$|ours)/ }], managed: [] }, NOBODY);
+  return tryAndDo({ single: [{ path, mode: MODE, head: /^(?:$|ours)/ }], managed: [] });
 }
 
 function managed(...paths: string[]): string[] {
-  return handOver({ single: [], managed: paths }, NOBODY);
+  return tryAndDo({ single: [], managed: paths });
+}
+
+/** A trial says what then happens, and changes nothing. */
+function tryAndDo(files: OwnFiles): string[] {
+  const path = files.single[0]?.path ?? files.managed[0];
+  const [folder] = /^.*?portsentry-test-[^/]+/.exec(path)!;
+  const before = treeOf(folder);
+  const foreseen = handOver(files, NOBODY, true);
+  assert.deepEqual(treeOf(folder), before);
+  const reasons = handOver(files, NOBODY);
+  assert.deepEqual(foreseen, reasons);
+  return reasons;
+}
+
+function treeOf(folder: string): unknown[] {
+  const { uid, gid, mode, mtime } = Deno.lstatSync(folder);
+  return [
+    [folder, uid, gid, mode, mtime],
+    ...[...Deno.readDirSync(folder)].toSorted((a, b) => a.name < b.name ? -1 : 1)
+      .flatMap(({ name, isDirectory }) =>
+        isDirectory ? treeOf(`${folder}/${name}`) : [[name, ownerOf(`${folder}/${name}`)]]
+      ),
+  ];
 }
 
 function ownerOf(path: string): number {
@@ -181,5 +204,14 @@ Deno.test(
     assert.deepEqual(file(`${folder}/lib/history`), []);
     assert.equal(ownerOf(`${folder}/lib`), 0);
     assert.equal(ownerOf(`${folder}/lib/history`), NOBODY.uid);
+  }),
+);
+
+Deno.test(
+  "handOver() says so where the user cannot get at what was given to it",
+  withFolder((folder) => {
+    Deno.chmodSync(folder, 0o700);
+    assert.deepEqual(file(`${folder}/history`), [`${folder}/history cannot be written by nobody`]);
+    assert.deepEqual(managed(`${folder}/lib/blocked`), [`${folder}/lib cannot be used by nobody`]);
   }),
 );

@@ -193,6 +193,60 @@ Deno.test("check tells every fault of the files, with exit status 1", async () =
   });
 });
 
+/** Lines of a configuration, and what is told of them. */
+const FILES_IN_VAIN: [line: string, told: RegExp][] = [
+  ['HISTORY_FILE="FOLDER"', /Cannot write the history file: it is a directory$/m],
+  ['HISTORY_FILE="FOLDER/file/a/h"', /h: Cannot write the history file: Not a directory/],
+  ['BLOCKED_FILE="FOLDER/file/b"', /b: Cannot use it as BLOCKED_FILE: Not a directory/],
+  ['BLOCKED_FILE="FOLDER/file"', /file: Cannot use it as BLOCKED_FILE: the record at byte 0/],
+  ['CONTROL_SOCKET="FOLDER/file"', /file: Cannot listen there .*: there is a file of that name/],
+  ['RUN_AS="no-such"', /portsentry\.conf: RUN_AS: there is no user "no-such"$/m],
+];
+
+Deno.test("check tells of files what the start would tell, and makes none", async (test) => {
+  for (const [line, told] of FILES_IN_VAIN) {
+    await test.step(line, async () => {
+      for (const args of [["check"], ["--connect"]]) {
+        await using program = spawnWith(line, args);
+        const before = filesOf(program);
+        assert.equal(await program.ended(), 1);
+        assert.match(program.stderr, told);
+        assert.equal(program.stdout, "");
+        assert.deepEqual(filesOf(program), before);
+      }
+    });
+  }
+});
+
+Deno.test("check warns of a STATE_FILE that cannot be used, and of one it is all well with not", async (test) => {
+  for (
+    const [line, told] of [
+      ['STATE_FILE="FOLDER"', /^warning: \S+: Cannot use it as STATE_FILE: it is no file$/m],
+      ['STATE_FILE="FOLDER/file/x/s.db"', /s\.db: Cannot use it as STATE_FILE: Not a directory/],
+      ['STATE_FILE="FOLDER/file"', /file: Cannot use it as STATE_FILE: it is damaged: the start/],
+      ['STATE_FILE="FOLDER/a/b/s.db"', /^(?!warning)/],
+    ] as const
+  ) {
+    await test.step(line, async () => {
+      await using program = spawnWith(line, ["check"]);
+      const before = filesOf(program);
+      assert.equal(await program.ended(), 0);
+      assert.match(program.stdout, told);
+      assert.match(program.stdout, /\nconfiguration OK\n$/);
+      assert.deepEqual(filesOf(program), before);
+    });
+  }
+});
+
+function spawnWith(line: string, args: string[]): Program {
+  const files = { file: new TextEncoder().encode("something else\n") };
+  return Program.spawn({ config: `TCP_PORTS="47007"\n${line}\n`, files, args });
+}
+
+function filesOf({ folder }: Program): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted();
+}
+
 Deno.test("a second program with the same CONTROL_SOCKET is refused", async () => {
   await withProgram(async (program, network) => {
     await using second = Program.spawn({

@@ -292,6 +292,14 @@ Deno.test("root is kept, and said why, where the user could not go on", async (t
       /nobody cannot read \S+portsentry\.conf$/m,
     ],
     [
+      "a history with something else in it",
+      {
+        config: 'TCP_PORTS="7"\nRUN_AS="nobody"\nHISTORY_FILE="FOLDER/x.txt"',
+        files: { "x.txt": new TextEncoder().encode("root:x:0:0\n") },
+      },
+      /^Root is kept: \S+x\.txt holds something else already$/m,
+    ],
+    [
       "a folder with other files in it",
       { config: 'TCP_PORTS="7"\nRUN_AS="nobody"\nBLOCKED_FILE="FOLDER/blocked"', files: FOREIGN },
       /^Root is kept: \S+ belongs to root and holds other files, such as \S+: name a folder of its/m,
@@ -309,6 +317,9 @@ Deno.test("root is kept, and said why, where the user could not go on", async (t
       });
       assert.match(program.stderr, told);
       assert.deepEqual(threads(program.child.pid), [AS_STARTED]);
+      const reason = /^Root is kept: (.*)$/m.exec(program.stderr)![1];
+      const { stdout } = await program.command("check");
+      assert.equal(/^runs as +root, with all capabilities: (.*)$/m.exec(stdout)?.[1], reason);
       await network.nmap(`-sS -p 7 ${WATCHED.ipv4}`);
       await program.events(1);
     });

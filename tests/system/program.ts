@@ -108,7 +108,11 @@ export class Program implements AsyncDisposable {
   stderr = "";
   readonly #streams: Promise<unknown>;
 
-  private constructor(readonly folder: string, readonly child: Deno.ChildProcess) {
+  private constructor(
+    readonly folder: string,
+    readonly child: Deno.ChildProcess,
+    readonly bundle: Bundle | undefined,
+  ) {
     this.#streams = Promise.all([
       collect(child.stdout, (text) => this.stdout += text),
       collect(child.stderr, (text) => this.stderr += text),
@@ -145,7 +149,7 @@ export class Program implements AsyncDisposable {
       stderr: "piped",
       env: { NO_COLOR: "1", ...options.env },
     }).spawn();
-    return new Program(folder, child);
+    return new Program(folder, child, options.bundle);
   }
 
   /** Starts the program and waits until it watches. */
@@ -193,7 +197,10 @@ export class Program implements AsyncDisposable {
   /** Runs a command of the program, such as `status`, against this one. */
   async command(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     const [name, ...rest] = args;
-    const [command, ...before] = programCommand(this.folder);
+    const [command, ...before] = programCommand(
+      this.folder,
+      this.bundle && { bundle: this.bundle },
+    );
     const { code, stdout, stderr } = await new Deno.Command(command, {
       args: [...before, name, "-c", `${this.folder}/portsentry.conf`, ...rest],
       env: { NO_COLOR: "1" },
