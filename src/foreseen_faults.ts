@@ -69,7 +69,7 @@ function tryToAppend(path: string): void {
 function tryState(path: string): void {
   requirePermission(path);
   try {
-    if (!Deno.statSync(path).isFile) throw new Error("it is no file");
+    Deno.statSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     return requireFolder(path);

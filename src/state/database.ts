@@ -17,6 +17,7 @@ class DamagedStateFile extends Error {
   override name = "DamagedStateFile";
 }
 
+const HEADER = "SQLite format 3\0"; // https://sqlite.org/fileformat.html, section 1.3
 const APPLICATION_ID = 0x5053_656e; // "PSen", so that file(1) and we know our own
 const BUSY_MS = 1000;
 const SQLITE_BUSY = 5; // <sqlite3.h>
@@ -54,9 +55,9 @@ const VERSIONS = [
  * @throws {Error} when it is damaged (see {@link isDamaged}) or cannot be used
  */
 export function openDatabase(path: string): DatabaseSync {
-  refuseFifo(path);
   const make = () => Deno.writeFileSync(path, new Uint8Array(), { createNew: true, mode: 0o600 });
   if (!exists(path)) inFolder(path, make, 0o700);
+  refuseForeign(path);
   const database = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
     checkVersion(database);
@@ -88,6 +89,7 @@ export function readDatabase(
   path: string,
   least: number,
 ): { database: DatabaseSync; has: boolean } {
+  refuseForeign(path);
   const database = openReadOnly(path);
   try {
     return { database, has: checkVersion(database) >= least };
@@ -160,6 +162,21 @@ export function setAside(path: string): string {
     throw new Error(`this run may not rename the damaged file to ${aside}: move it away`);
   }
   return aside;
+}
+
+/**
+ * What never was a database is no damaged one: a slip in a path must not move /etc/passwd away. Zeros
+ * are what a crash of the host may leave in the place of anything.
+ */
+function refuseForeign(path: string): void {
+  refuseFifo(path);
+  if (!Deno.statSync(path).isFile) throw new Error("it is no file");
+  using file = Deno.openSync(path);
+  const head = new Uint8Array(HEADER.length);
+  const length = file.readSync(head) ?? 0;
+  const text = new TextDecoder("latin1").decode(head.subarray(0, length));
+  if (HEADER.startsWith(text) || /^\0+$/.test(text)) return;
+  throw new ForeignStateFile("it holds something else");
 }
 
 /** The version of a file of ours; 0 of an empty one. */

@@ -143,7 +143,9 @@ Deno.test("readReport() tells files apart that it can make nothing of", () => {
     database.exec("PRAGMA user_version = 1000");
     assert.throws(read, ForeignStateFile);
     database.close();
-    Deno.writeTextFileSync(path, "no database at all".repeat(1000));
+    Deno.writeTextFileSync(path, "SQLite format 3\0".repeat(1000));
     assert.throws(read, (error) => isDamaged(error));
+    Deno.writeTextFileSync(path, "no database at all".repeat(1000));
+    assert.throws(read, ForeignStateFile);
   });
 });

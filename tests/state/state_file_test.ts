@@ -146,7 +146,7 @@ Deno.test(
 );
 
 Deno.test(
-  "StateFile.open() calls a text file and a cut database damaged",
+  "StateFile.open() calls a cut, a broken and a zeroed database damaged",
   inFolder((path) => {
     const state = StateFile.open(path);
     state.add(Array.from({ length: 2000 }, (_, i) => record(`10.0.${i >> 8}.${i & 0xff}`)));
@@ -154,10 +154,7 @@ Deno.test(
     const whole = Deno.readFileSync(path);
     Deno.truncateSync(path, whole.length / 2);
     assert.ok(isDamaged(failure(path)));
-    Deno.writeTextFileSync(
-      path,
-      "this is no database, and long enough to have a header ".repeat(9),
-    );
+    Deno.writeFileSync(path, whole.slice().fill(0, 0, 4096));
     assert.ok(isDamaged(failure(path)));
     const broken = whole.slice();
     broken.fill(0xa5, 4096, 8192);
@@ -181,6 +178,20 @@ Deno.test(
     const before = Deno.readFileSync(path);
     assert.ok(failure(path) instanceof ForeignStateFile);
     assert.deepEqual(Deno.readFileSync(path), before);
+  }),
+);
+
+Deno.test(
+  "StateFile.open() leaves what never was a database, however short",
+  inFolder((path) => {
+    Deno.mkdirSync(dirname(path));
+    for (
+      const text of ["root:x:0:0\n", "x", "SQLite is fine\n", "no database at all".repeat(1000)]
+    ) {
+      Deno.writeTextFileSync(path, text);
+      assert.ok(failure(path) instanceof ForeignStateFile, text);
+      assert.equal(Deno.readTextFileSync(path), text);
+    }
   }),
 );
 
