@@ -12,7 +12,6 @@ import type { Packet } from "./packet/packet.ts";
 import type { Resources } from "./resources.ts";
 import { Fingerprints } from "./scan/fingerprint.ts";
 import { ScanTracker } from "./scan/scan_tracker.ts";
-import type { BlockRecord } from "./state/state_file.ts";
 
 /** Sums up the probes of sources until it is ended. */
 export class Scans {
@@ -64,13 +63,8 @@ export class Scans {
     return this.#tracker.take(packet);
   }
 
-  /**
-   * A host has been blocked.
-   *
-   * @param block of the firewall, which knows itself how long; undefined when a command has done it
-   */
-  noteBlocked(source: string, block: BlockRecord | undefined): void {
-    if (block) return;
+  /** A host has been blocked by a command. How long its own blocks last, the firewall knows itself. */
+  noteBlocked(source: string): void {
     this.#blocked.delete(source);
     this.#blocked.add(source);
     if (this.#blocked.size > SCAN_BLOCKED_HOSTS) {

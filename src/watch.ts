@@ -111,9 +111,10 @@ export class Watch {
       onBlocked: (event, block) => {
         this.#resources.store?.countBlock();
         this.#pipeline.lately.block(event, Date.now());
-        this.#scans.noteBlocked(event.source, block);
+        if (!block) this.#scans.noteBlocked(event.source);
         this.#notify(event, { done: true, block });
       },
+      onLasting: (source) => this.#scans.noteBlocked(source),
       onDryRun: (event) => this.#notify(event, { done: false }),
       log,
     });

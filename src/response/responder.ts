@@ -32,6 +32,8 @@ export interface ResponderParts {
   commands: CommandRunner;
   /** Takes the event for which a host was blocked, and what is known of it: once for each block. */
   onBlocked: (event: ScanEvent, block?: BlockRecord) => void;
+  /** Takes a host that a command or hosts.deny blocks for good, be it that a firewall does, too. */
+  onLasting: (source: string) => void;
   /** Takes the event for which a host would have been blocked, if DRY_RUN were not set: once a host. */
   onDryRun: (event: ScanEvent) => void;
   log: Logger;
@@ -227,7 +229,7 @@ export class Responder {
 
   /** @returns whether one of the responses has worked */
   async #act(event: ScanEvent): Promise<boolean> {
-    const { config, blocked, log } = this.#parts;
+    const { config, blocked, onLasting, log } = this.#parts;
     let worked = false;
     let forGood = false;
     for (const { respond, lasting } of this.#responses(config, event)) {
@@ -237,6 +239,7 @@ export class Responder {
       forGood ||= good && lasting;
     }
     if (!forGood) return worked;
+    if (modeOf(config, event) === BlockMode.Block) onLasting(event.source);
     try {
       blocked?.add(event.source);
     } catch (error) {

@@ -42,6 +42,7 @@ function responderWith(held: HeldCommands, onBlocked: (event: ScanEvent) => void
     hostsDeny: new HostsDeny(),
     commands: held as unknown as CommandRunner,
     onBlocked,
+    onLasting: () => {},
     onDryRun: () => {},
     log: new Logger({ verbose: false, debug: false, outputs: [] }),
   });

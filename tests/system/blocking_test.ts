@@ -239,6 +239,19 @@ Deno.test("FIREWALL and KILL_ROUTE: both act, and the kernel does not wait for t
   });
 });
 
+Deno.test("FIREWALL and KILL_ROUTE: a scan summary says blocked of whom the route still keeps out", async () => {
+  await using network = await Network.create();
+  await using program = await start(
+    network,
+    'SCAN_WINDOW="3s"\nBLOCK_TIME="1s"\nKILL_ROUTE="true $TARGET$"\n',
+    { permissions: ["--allow-run=/bin/sh"] },
+  );
+  await network.nmap(`-sS -p 20-29 ${WATCHED.ipv4}`);
+  await program.until(() => /Scan summary: /.test(program.stdout), "the scan is summed up");
+  assert.deepEqual(await inKernel(network), []);
+  assert.match(program.stdout, /^Scan summary: .* blocked: \[true\]/m);
+});
+
 Deno.test("DRY_RUN tells what would be done, and does none of it", async () => {
   await withService(async (network) => {
     await using program = await start(
