@@ -23,10 +23,7 @@ import { RecentKeys } from "./recent_keys.ts";
 /** 10,080 handshakes; the ring's own header (80), IP header and TCP header (120 at most), aligned. */
 const RING: RingOptions = { slotBytes: 208, blockBytes: 65_536, blocks: 32, outgoing: true };
 const FRAME_BYTES = 208;
-/** Turns in which all that the ring can hold is taken. */
-const TURNS_A_RING = Math.ceil(
-  Math.floor(RING.blockBytes / RING.slotBytes) * RING.blocks / HANDSHAKES_PER_TURN,
-);
+const RING_HANDSHAKES = Math.floor(RING.blockBytes / RING.slotBytes) * RING.blocks;
 
 /** Both addresses in 16 bytes, this host's first, and both ports: as {@link OpenConnections} lists. */
 const ENDS = { REMOTE: 16, LOCAL_PORT: 32, REMOTE_PORT: 34, BYTES: 36 } as const;
@@ -55,6 +52,9 @@ export class OwnConnections {
   );
   #doubtUntil = -Infinity;
   #lost = 0;
+  /** When segments of this turn began to be read, and how many handshakes may still be taken in it. */
+  #turnMs = -Infinity;
+  #left = 0;
 
   /**
    * @param onFailure takes why the kernel is not asked for its sockets any more
@@ -90,10 +90,10 @@ export class OwnConnections {
   /** Whether a segment with ACK, which has come in, belongs or belonged to a connection. */
   has(packet: Packet): boolean {
     if (this.#remembers(packet)) return true;
-    // The beginning was sent, and so in its ring, before the answer could come in. Who floods a service
-    // with SYN may have the ring filled faster than it is emptied: what it held is taken, and no more.
-    for (let turn = 0; turn < TURNS_A_RING && this.#drainSome(packet.readMs); turn++);
+    const caughtUp = this.#catchUp(packet.readMs);
     if (this.#remembers(packet)) return true;
+    // No alarm that may be false; and nothing to remember for a quarter of an hour.
+    if (!caughtUp) return true;
     this.#noticeLosses(packet.readMs);
     const { destinationPort, readMs } = packet;
     const found = this.#open.find(packet);
@@ -105,7 +105,8 @@ export class OwnConnections {
 
   /** Takes what this host has sent, but leaves the rest for the next turn. */
   drain(): void {
-    this.#drainSome(performance.now());
+    const nowMs = performance.now();
+    for (let taken = 0; taken < HANDSHAKES_PER_TURN && this.#takeOne(nowMs); taken++);
   }
 
   close(): void {
@@ -140,13 +141,26 @@ export class OwnConnections {
     this.#lost = lost;
   }
 
-  /** @returns whether there may be more */
-  #drainSome(nowMs: number): boolean {
-    for (let turn = 0; turn < HANDSHAKES_PER_TURN; turn++) {
-      const length = this.#handshakes.next(this.#frame);
-      if (length < 0) return false;
-      if (decode(this.#frame, length, LinkType.Raw, this.#packet)) this.#sent(this.#packet, nowMs);
-    }
+  /**
+   * The beginning was sent, and so in its ring, before the answer could come in. Who floods a service
+   * with SYN may have the ring filled faster than it is emptied: in the turn of all segments that were
+   * read at `readMs`, what it can hold is taken, and no more.
+   *
+   * @returns whether all is known that was sent before the segment came
+   */
+  #catchUp(readMs: number): boolean {
+    const begins = readMs !== this.#turnMs;
+    if (begins) this.#left = RING_HANDSHAKES;
+    this.#turnMs = readMs;
+    for (; this.#left > 0; this.#left--) if (!this.#takeOne(readMs)) return true;
+    return begins;
+  }
+
+  /** @returns false when there is none */
+  #takeOne(nowMs: number): boolean {
+    const length = this.#handshakes.next(this.#frame);
+    if (length < 0) return false;
+    if (decode(this.#frame, length, LinkType.Raw, this.#packet)) this.#sent(this.#packet, nowMs);
     return true;
   }
 
