@@ -102,8 +102,8 @@ function capture({ options, config, poller, onPacket, unsolicited, log }: Watche
   const follower = new InterfaceFollower(
     poller,
     (interfaces: readonly Interface[]) => {
-      unsolicited?.follow(interfaces);
-      return sentry.follow(interfaces);
+      const followed = unsolicited?.follow(interfaces) ?? true;
+      return sentry.follow(interfaces) && followed;
     },
     (text) => log.error(text),
   );
@@ -120,7 +120,8 @@ function capture({ options, config, poller, onPacket, unsolicited, log }: Watche
       sentry.watch(config);
       watched = config;
     } catch (error) {
-      unsolicited?.watch(watched);
+      unsolicited?.restore(watched);
+      follower.soon();
       throw error;
     }
   };

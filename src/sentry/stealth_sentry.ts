@@ -29,6 +29,8 @@ export interface StealthOptions {
 interface Watch {
   target: Target;
   sources: FilteredSource[];
+  /** Whether the kernel may filter for other addresses or ports than these: it has refused a change. */
+  stale: boolean;
 }
 
 /** Captures on what its method selects, and follows it as interfaces and addresses change. */
@@ -98,11 +100,13 @@ export class StealthSentry implements Sentry {
    * @throws {Error} of the method, when a filter is refused; the old ports are watched on, then
    */
   watch(ports: WatchedPorts): void {
+    const before = this.#ports;
+    this.#ports = ports;
     try {
-      this.#refilter(ports);
-      this.#ports = ports;
+      for (const watch of this.#watches.values()) this.#refilter(watch);
     } catch (error) {
-      this.#refilter(this.#ports);
+      this.#ports = before;
+      for (const watch of this.#watches.values()) this.#restore(watch);
       throw error;
     }
   }
@@ -142,9 +146,21 @@ export class StealthSentry implements Sentry {
     for (const key of [...this.#watches.keys()]) this.#drop(key);
   }
 
-  #refilter(ports: WatchedPorts): void {
-    for (const { target, sources } of this.#watches.values()) {
-      for (const { refilter } of sources) refilter(target, ports);
+  #refilter(watch: Watch): void {
+    watch.stale = true;
+    for (const { refilter } of watch.sources) refilter(watch.target, this.#ports);
+    watch.stale = false;
+  }
+
+  /** What the kernel refuses now, too, is tried again with the next look at the interfaces. */
+  #restore(watch: Watch): void {
+    try {
+      this.#refilter(watch);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#options.onFailure(
+        `${watch.target.device} cannot be watched for these ports yet: ${text}`,
+      );
     }
   }
 
@@ -157,9 +173,9 @@ export class StealthSentry implements Sentry {
     try {
       const watch = this.#watches.get(key);
       if (!watch) this.#open(target, share);
-      else if (!sameTarget(watch.target, target)) {
+      else if (watch.stale || !sameTarget(watch.target, target)) {
         watch.target = target;
-        for (const { refilter } of watch.sources) refilter(target, this.#ports);
+        this.#refilter(watch);
         this.#options.onVerbose(`Watching ${target.device} for packets to ${textOf(target)}`);
       }
       this.#failed.delete(key);
@@ -177,7 +193,7 @@ export class StealthSentry implements Sentry {
   #open(target: Target, share: number): void {
     const key = keyOf(target);
     const sources = this.#options.method.open(target, this.#ports, share);
-    this.#watches.set(key, { target, sources });
+    this.#watches.set(key, { target, sources, stale: false });
     try {
       for (const { source } of sources) {
         this.#options.poller.add(source.fd, () => this.#drain(key, source));

@@ -19,6 +19,10 @@ export class Unsolicited {
   #addresses: OwnNetwork[] = [];
   #tcpPorts: PortSet | undefined;
   #connections: OwnConnections | undefined;
+  /** Whether the kernel has refused to filter for these addresses and ports. */
+  #stale = false;
+  /** What was told of that, so that it is told once. */
+  #failure: string | undefined;
   readonly #pings = new Pings();
 
   /** @param onFailure takes what goes on in a worse way */
@@ -35,27 +39,59 @@ export class Unsolicited {
    */
   watch({ detect, tcpPorts }: WatchedPorts): void {
     if (detect !== "extended") return this.close();
-    if (this.#connections) this.#connections.watch(this.#addresses, tcpPorts);
-    else {
-      const connections = new OwnConnections(this.#addresses, tcpPorts, this.#onFailure);
-      this.#poller.add(connections.fd, () => connections.drain());
-      this.#connections = connections;
-    }
+    this.#open(tcpPorts);
     this.#tcpPorts = tcpPorts;
   }
 
-  /** Goes by the addresses that this host has now. */
-  follow(interfaces: readonly Interface[]): void {
+  /** Watches again what was watched before; what the kernel refuses now is for {@link follow}. */
+  restore(ports: WatchedPorts): void {
+    if (ports.detect !== "extended") return this.close();
+    this.#tcpPorts = ports.tcpPorts;
+    this.#stale = true;
+    this.#mend();
+  }
+
+  /**
+   * Goes by the addresses that this host has now.
+   *
+   * @returns false when the kernel refuses: then try again later
+   */
+  follow(interfaces: readonly Interface[]): boolean {
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
-    if (textOf(addresses) === textOf(this.#addresses)) return;
+    this.#stale ||= textOf(addresses) !== textOf(this.#addresses);
     this.#addresses = addresses;
-    if (!this.#tcpPorts) return;
+    return this.#mend();
+  }
+
+  #mend(): boolean {
+    if (!this.#stale || !this.#tcpPorts) return true;
     try {
-      this.#connections?.watch(addresses, this.#tcpPorts);
+      this.#open(this.#tcpPorts);
+      return true;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      this.#onFailure(`Connections of new addresses are not told from scans: ${error.message}`);
+      if (this.#failure !== error.message) {
+        this.#onFailure(`Connections of new addresses are not told from scans: ${error.message}`);
+      }
+      this.#failure = error.message;
+      return false;
     }
+  }
+
+  #open(tcpPorts: PortSet): void {
+    if (this.#connections) this.#connections.watch(this.#addresses, tcpPorts);
+    else {
+      const connections = new OwnConnections(this.#addresses, tcpPorts, this.#onFailure);
+      try {
+        this.#poller.add(connections.fd, () => connections.drain());
+      } catch (error) {
+        connections.close();
+        throw error;
+      }
+      this.#connections = connections;
+    }
+    this.#stale = false;
+    this.#failure = undefined;
   }
 
   /** Whether a ping or a segment with ACK is to be told. */

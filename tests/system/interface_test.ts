@@ -145,3 +145,33 @@ for (const args of [["-m", "raw"], ["-i", "any"], ["-i", "ALL"]]) {
     await probe(network, program, 1, WATCHED.ipv4);
   });
 }
+
+Deno.test("addresses whose filter the kernel refuses are tried again until it does not", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: 'TCP_PORTS="7,22"\nDETECT="extended"',
+    args: ["-m", "raw", "-v"],
+    namespace: network.watched,
+  });
+  // No memory for more than the filters that are there: net.core.optmem_max is the bound.
+  const bound = (bytes: number) => `sysctl -w net.core.optmem_max=${bytes}`;
+  if ((await network.onWatched(bound(4096), { mayFail: true })).code !== 0) return; // before Linux 6.8
+  const addresses = Array.from({ length: 100 }, (_, i) => `192.0.2.${100 + i}`);
+  const add = addresses.map((one) => `ip addr add ${one}/24 dev eth0`).join("; ");
+  await network.shellOnWatched(add);
+  await program.until(
+    () =>
+      /all interfaces cannot be watched: .*allocate/i.test(program.stderr) &&
+      /Connections of new addresses are not told from scans: .*allocate/i.test(program.stderr),
+    "it is told",
+  );
+  // Until the last of them has been looked at.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await network.onWatched(bound(131_072));
+  const watched = /Watching all interfaces for packets to .*192\.0\.2\.199/;
+  await program.until(() => watched.test(program.stdout), "all are watched");
+  await network.nmap("-sS -p 7 192.0.2.199");
+  assert.equal((await program.events(1)).length, 1);
+  assert.equal(program.stderr.match(/cannot be watched/g)?.length, 1);
+  assert.equal(await program.stop(), 0);
+});
