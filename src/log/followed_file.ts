@@ -14,6 +14,8 @@ const NEWLINE = 0x0a;
 export class FollowedFile implements LineTarget {
   #file: Deno.FsFile;
   #info: Deno.FileInfo;
+  /** Whether a full disk or a crash has cut its last line short: the next one is to have its own. */
+  #withinLine: boolean;
 
   /**
    * Opens the file, and makes it and its parent folders when they are missing.
@@ -25,6 +27,7 @@ export class FollowedFile implements LineTarget {
   constructor(readonly path: string, readonly mode: number, readonly onReplaced: () => void) {
     this.#file = openForAppend(path, mode);
     this.#info = this.#file.statSync();
+    this.#withinLine = endsWithinLine(path);
   }
 
   /** Whether the open file is still the one of its name. */
@@ -36,6 +39,8 @@ export class FollowedFile implements LineTarget {
   write(bytes: Uint8Array): Promise<number> {
     try {
       if (!this.isCurrent) this.#follow();
+      if (this.#withinLine) this.#file.writeSync(Uint8Array.of(NEWLINE));
+      this.#withinLine = false;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -59,13 +64,13 @@ export class FollowedFile implements LineTarget {
     this.#file.close();
     this.#file = file;
     this.#info = file.statSync();
-    if (endsWithinLine(this.path)) file.writeSync(Uint8Array.of(NEWLINE));
+    this.#withinLine = endsWithinLine(this.path);
     this.onReplaced();
   }
 }
 
 /** Whether a file's last byte is no end of line; false when that cannot be seen. */
-export function endsWithinLine(path: string): boolean {
+function endsWithinLine(path: string): boolean {
   try {
     const { isFile, size } = Deno.statSync(path);
     if (!isFile || size === 0) return false;

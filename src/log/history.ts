@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { endsWithinLine, FollowedFile } from "./followed_file.ts";
+import { FollowedFile } from "./followed_file.ts";
 import { LineOutput } from "./line_output.ts";
 import type { LogFormat } from "./log_output.ts";
 
@@ -32,8 +32,6 @@ export class History {
     this.format = format;
     this.#file = new FollowedFile(path, 0o640, onReplaced);
     this.output = new LineOutput(path, this.#file);
-    // A full disk or a crash has cut the last line short: the next event is to have its own.
-    if (endsWithinLine(path)) this.output.line("");
   }
 
   /** Whether the open file is still the one of its name. */
