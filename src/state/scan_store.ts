@@ -88,17 +88,22 @@ export class ScanStore {
     counts: StoreCounts = { lost: 0 },
   ) {
     this.#counts = counts;
-    this.#database = openDatabase(path);
     this.#log = log;
-    this.#insert = this.#database.prepare(
-      "INSERT INTO scans (source, kind, tool, first, last, packets, ports, targets, sample, blocked)" +
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    );
-    this.#clearHour = this.#database.prepare("DELETE FROM hours WHERE hour = ?");
-    this.#insertHour = this.#database.prepare("INSERT INTO hours VALUES (?, ?, ?, ?)");
-    this.#rows = this.#countRows();
     this.#hour = hourOf(nowMs);
-    this.#tally.load(this.#hourRows(this.#hour));
+    this.#database = openDatabase(path);
+    try {
+      this.#insert = this.#database.prepare(
+        "INSERT INTO scans (source, kind, tool, first, last, packets, ports, targets, sample, blocked)" +
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      );
+      this.#clearHour = this.#database.prepare("DELETE FROM hours WHERE hour = ?");
+      this.#insertHour = this.#database.prepare("INSERT INTO hours VALUES (?, ?, ?, ?)");
+      this.#rows = this.#countRows();
+      this.#tally.load(this.#hourRows(this.#hour));
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
     this.#info = infoOf(path);
   }
 

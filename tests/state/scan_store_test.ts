@@ -305,3 +305,22 @@ Deno.test(
     assert.deepEqual(Deno.readFileSync(path), before);
   }),
 );
+
+Deno.test(
+  "ScanStore lets go of a file that lacks a table",
+  inFolder(({ path, open }) => {
+    StateFile.open(path).close();
+    const database = new DatabaseSync(path);
+    database.exec("DROP TABLE hours");
+    database.close();
+    assert.throws(() => open(), /no such table/);
+    const files = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`);
+      } catch {
+        return ""; // that of the list itself
+      }
+    });
+    assert.deepEqual(files.filter((file) => file.startsWith(path)), []);
+  }),
+);
