@@ -1,5 +1,6 @@
 /**
- * `portsentry top`: a running program as it goes, on the terminal; in a pipe a look at it.
+ * `portsentry top`: a running program as it goes, on the terminal; in a pipe, or where a screen
+ * cannot be drawn, a look at it.
  *
  * @module
  */
@@ -8,7 +9,7 @@ import { ask, ControlFailure } from "./daemon/control_client.ts";
 import { TOP_HISTORY } from "./limits.ts";
 import { type Top, topLines } from "./report/top_text.ts";
 import { Screen } from "./terminal/screen.ts";
-import { outputStyle, PLAIN, terminalSize } from "./terminal/style.ts";
+import { obeys, outputStyle, terminalSize } from "./terminal/style.ts";
 import { escapeControls } from "./text.ts";
 
 /** What to look at, and how often. */
@@ -30,8 +31,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 export async function top({ socket, json, seconds }: TopRequest): Promise<CommandResult> {
   const first = look(socket);
   if (json) return { text: `${JSON.stringify(first)}\n`, status: 0 };
-  if (!Deno.stdout.isTerminal()) {
-    const lines = topLines(first, { style: PLAIN, rows: Infinity, rates: [] });
+  if (!obeys()) {
+    const lines = topLines(first, { style: outputStyle(), rows: Infinity, rates: [] });
     return { text: lines.map((line) => `${line}\n`).join(""), status: 0 };
   }
   await show(socket, first, seconds * 1000);

@@ -23,7 +23,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/metrics": ["src/event"],
   "src/notify": ["src/event", "src/config"],
   "src/daemon": ["ffi"],
-  "src/terminal": [],
+  // What terminal it is stands in the environment, which Deno may not be asked for.
+  "src/terminal": ["ffi"],
   // Made of what earlier runs have left.
   "src/report": ["src/config", "src/log", "src/state", "src/terminal"],
 };

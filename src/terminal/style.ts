@@ -4,11 +4,12 @@
  * @module
  */
 import { styleText } from "node:util";
+import { readSystemFile } from "../../ffi/libc.ts";
 import { DEFAULT_COLUMNS } from "../limits.ts";
 
 /** How text is to look where it goes. */
 export interface Style {
-  /** Whether escape sequences may be written: to a terminal alone, and never with NO_COLOR. */
+  /** Whether they may be written: to a terminal that obeys, and never with NO_COLOR. */
   colours: boolean;
   /** Columns that there are; Infinity in a pipe, whose reader cuts what it likes. */
   width: number;
@@ -24,8 +25,23 @@ export type Colour = "bold" | "dim" | "red" | "green" | "yellow" | "blue" | "mag
 /** The style of the standard output as it is now: a terminal may change its size. */
 export function outputStyle(): Style {
   if (!Deno.stdout.isTerminal()) return PLAIN;
-  return { colours: !Deno.noColor, width: terminalSize().columns, bar: "█" };
+  return { colours: !Deno.noColor && obeys(), width: terminalSize().columns, bar: "█" };
 }
+
+/**
+ * Whether the standard output is a terminal that obeys escape sequences: one that is dumb, or of which
+ * nobody knows what it is, would show them.
+ */
+export function obeys(): boolean {
+  return Deno.stdout.isTerminal() && !["", "dumb"].includes(terminalName());
+}
+
+/** TERM, for which the program has no permission to ask Deno. */
+function terminalName(): string {
+  return name ??= /(?:^|\0)TERM=([^\0]*)/.exec(readSystemFile("/proc/self/environ"))?.[1] ?? "";
+}
+
+let name: string | undefined;
 
 /** Columns and rows of the terminal; those of an old one when it does not tell. */
 export function terminalSize(): { columns: number; rows: number } {

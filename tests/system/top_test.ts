@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { Network, SCANNER, WATCHED } from "./network.ts";
 import { Program, programCommand } from "./program.ts";
+import { onTerminal } from "./terminal.ts";
 import { Terminal } from "./tmux.ts";
 
 const CONFIG = `TCP_PORTS="1-100"
@@ -134,6 +135,21 @@ Deno.test("top in a pipe is one look, as text or as JSON", async () => {
     assert.deepEqual([probes, blockedNow], [2, 0]);
     assert.deepEqual(sources.map(({ name }: { name: string }) => name), [SCANNER.ipv4]);
     assert.equal(ports.length, 2);
+  });
+});
+
+Deno.test("top on a terminal that obeys no sequences is one look, cut to its width", async () => {
+  await withProgram(async (program, network) => {
+    await network.nmap(`-sU -p 3,4 ${WATCHED.ipv4}`);
+    await program.events(2);
+    const command = [...programCommand(program.folder), "top", "-c"];
+    for (const before of [["env", "TERM=dumb"], ["env", "-u", "TERM"], ["env", "TERM="]]) {
+      const all = [...before, ...command, `${program.folder}/portsentry.conf`];
+      const shown = await onTerminal(all, { columns: 60 });
+      assert.match(shown, /^Portsentry top .*^192\.0\.2\.9 +0\.\d +2 .*^udp\/3 /ms);
+      assert.ok(!shown.includes("\x1b"), shown);
+      assert.ok(shown.split("\n").every((line) => [...line].length <= 60), shown);
+    }
   });
 });
 
