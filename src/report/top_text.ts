@@ -51,6 +51,8 @@ const LIST_ROWS = 2;
 const LEAST_ROWS = 2;
 const MOST_ROWS = 10;
 const BAR = 20;
+/** An IPv4 address is shown whole, if anything is: cut, it is another one. */
+const ADDRESS = "255.255.255.255".length;
 
 /** The lines of a screen, or of a snapshot. */
 export function topLines(top: Top, view: TopView): string[] {
@@ -117,7 +119,7 @@ function headLines(top: Top, { style, rates, failure }: TopView): string[] {
 
 function sourceLines({ sources, atMs }: Top, count: number, style: Style): string[] {
   const heads: Column[] = [
-    { title: "SOURCE", colour: "cyan", shrinks: true },
+    { title: "SOURCE", colour: "cyan", shrinks: true, least: ADDRESS },
     { title: "RATE/s", right: true },
     { title: "PROBES", right: true },
     { title: "AGO", right: true },
@@ -155,7 +157,7 @@ function portLines({ ports, atMs }: Top, count: number, style: Style): string[] 
 
 function blockLines({ blocks, atMs }: Top, count: number, style: Style): string[] {
   const heads: Column[] = [
-    { title: "BLOCKED", colour: "red", shrinks: true },
+    { title: "BLOCKED", colour: "red", shrinks: true, least: ADDRESS },
     { title: "AGO", right: true },
     { title: "FOR" },
   ];

@@ -15,6 +15,8 @@ export interface Column {
   right?: boolean;
   /** Gives way when the table is too wide: text that may be long. */
   shrinks?: boolean;
+  /** To so many characters at least, when it shrinks. */
+  least?: number;
   colour?: Colour;
 }
 
@@ -70,8 +72,8 @@ function shrink(widths: number[], heads: readonly Column[], width: number): void
   const sum = widths.reduce((all, one) => all + one, GAP * (widths.length - 1));
   for (let excess = sum - width; excess > 0; excess--) {
     let widest = -1;
-    for (const [i, { shrinks }] of heads.entries()) {
-      if (shrinks && widths[i] > LEAST_COLUMN && (widest < 0 || widths[i] > widths[widest])) {
+    for (const [i, { shrinks, least = LEAST_COLUMN }] of heads.entries()) {
+      if (shrinks && widths[i] > least && (widest < 0 || widths[i] > widths[widest])) {
         widest = i;
       }
     }

@@ -40,6 +40,20 @@ const TOP: Top = {
   blocks: [{ host: "192.0.2.9", timeMs: NOW_MS - 5000, port: "tcp/23" }],
 };
 
+Deno.test("topLines() show IPv4 addresses whole at 40 columns, and cut others with an ellipsis", () => {
+  const [source] = TOP.sources;
+  const host = "198.151.100.123";
+  const long = "2001:db8:1111:2222:3333:4444:5555:6666";
+  const sources = [{ ...source, name: host }, { ...source, name: long }];
+  const blocks = [host, long].map((host) => ({ ...TOP.blocks[0], host }));
+  const style = { ...PLAIN, width: 40 };
+  const text = topLines({ ...TOP, sources, blocks }, { style, rows: 24, rates: [] }).join("\n");
+  assert.match(text, /^SOURCE {11}RATE\/s {2}PROBES {2}AGO$/m);
+  assert.match(text, /^198\.151\.100\.123 {5}120 {2}12,000 {3}0s$/m);
+  assert.match(text, /^2001:db8:1111:…/m);
+  assert.match(text, /^198\.151\.100\.123 +5s {2}tcp\/23$/m);
+});
+
 Deno.test("topLines() in a pipe are aligned, and nothing but text", () => {
   const [title, ...lines] = topLines(TOP, { style: PLAIN, rows: Infinity, rates: [] });
   assert.match(title, /^Portsentry top {2}stealth \(pcap\) {2}up 2h {2}2026-11-\d\d \d\d:\d\d$/);
