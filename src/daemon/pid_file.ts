@@ -8,7 +8,7 @@
 export class AlreadyRunning extends Error {
   override name = "AlreadyRunning";
   constructor(readonly path: string, readonly pid: string) {
-    super(`another portsentry runs already${pid ? ` (process ${pid})` : ""}: it holds ${path}`);
+    super(`another portsentry that runs${pid ? `, process ${pid},` : ""} holds this file`);
   }
 }
 

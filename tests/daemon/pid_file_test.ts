@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { AlreadyRunning, PidFile } from "../../src/daemon/pid_file.ts";
 
 const HELD: [name: string, text: string, told: string][] = [
-  ["the process that holds it", "4242\n", "another portsentry runs already (process 4242): "],
-  ["no number where there is none", "", "another portsentry runs already: "],
-  ["nothing else that is in it", "1) \x1b[2J\nall is well", "another portsentry runs already: "],
+  ["the process that holds it", "4242\n", "another portsentry that runs, process 4242, "],
+  ["no number where there is none", "", "another portsentry that runs "],
+  ["nothing else that is in it", "1) \x1b[2J\nall is well", "another portsentry that runs "],
 ];
 
 for (const [name, text, told] of HELD) {
@@ -15,7 +15,7 @@ for (const [name, text, told] of HELD) {
     await holder.lock(true);
     await assert.rejects(PidFile.take(path), (error) => {
       assert.ok(error instanceof AlreadyRunning);
-      assert.equal(error.message, `${told}it holds ${path}`);
+      assert.equal(error.message, `${told}holds this file`);
       return true;
     });
     Deno.removeSync(path);
