@@ -92,7 +92,8 @@ export class NftElements {
   /**
    * Makes changes, one after the other, in one transaction: packets see all of them or none.
    *
-   * @throws {SystemError} with the kernel's own error; nothing has changed, then
+   * @throws {SystemError} with the kernel's own error, EMSGSIZE when they are too many for one
+   *   transaction; nothing has changed, then
    */
   run(changes: readonly SetChange[]): void {
     const messages = changes.flatMap((one) => this.#messages(one));

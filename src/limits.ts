@@ -356,6 +356,12 @@ export const FIREWALL_SETTLE_MS = 75;
 /** Blocks at once that are put into it without asking whose change it was that it tells of. */
 export const FIREWALL_SMALL = 16;
 
+/**
+ * Blocks put into it at once where the kernel does not take them all: 352 KiB when they are renewed, of
+ * the 416 KiB that it takes in a container unless the host has set net.core.wmem_max.
+ */
+export const FIREWALL_PART = 3000;
+
 /** How often it is looked at while others change theirs all the time, or a repair fails. */
 export const FIREWALL_CHECK_MS = 1000;
 

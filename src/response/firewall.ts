@@ -12,7 +12,7 @@ import { NftQuery } from "../../ffi/nft_query.ts";
 import { Nftables, NftablesError } from "../../ffi/nftables.ts";
 import { TableSnapshot } from "./table_snapshot.ts";
 import { FIREWALL_CHECK_MS, FIREWALL_SETTLE_MS, FIREWALL_SMALL } from "../limits.ts";
-import { refusal } from "./firewall_error.ts";
+import { isTooLarge, refusal } from "./firewall_error.ts";
 import {
   type Block,
   type BlockElements,
@@ -23,6 +23,7 @@ import {
   elementsOf,
   HOST_SETS,
   MARK,
+  partsOf,
   TABLE,
   targetOf,
 } from "./firewall_table.ts";
@@ -115,10 +116,19 @@ export class Firewall {
       set,
     ]));
     this.#makeTable(sets);
-    this.#change([
-      ...Array.from(sets.values(), emptied).flat(),
-      ...elements.map(({ set, elements }) => added(set, elements)),
-    ]);
+    const empty = Array.from(sets.values(), emptied).flat();
+    try {
+      this.#change([...empty, ...elements.flatMap(filled)]);
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      // In several transactions. Meanwhile copies of the sets block: packets meet old blocks or new ones.
+      const copies = elements.map(copied);
+      this.#run(copies.map(({ set }) => definition(set)).join(""));
+      this.#changeParts(copies, filled);
+      this.#change(empty);
+      this.#changeParts(elements, filled);
+      this.#makeTable(sets);
+    }
     this.#sets = sets;
     this.#snapshot.take(sets.size);
   }
@@ -135,11 +145,10 @@ export class Firewall {
     const fresh = blocks.every(({ isNew }) => isNew);
     this.#withRepair(() => {
       this.#define(elements.map(({ set }) => set).filter(({ name }) => !this.#sets.has(name)));
-      const changes = elements.flatMap(renewed);
       // To find out whether a change is ours takes as long as the change: a small one is looked at
       // like somebody else's, a moment later.
-      if (fresh && blocks.length <= FIREWALL_SMALL) this.#elements.run(changes);
-      else this.#change(changes);
+      if (fresh && blocks.length <= FIREWALL_SMALL) this.#elements.run(elements.flatMap(renewed));
+      else this.#changeAll(elements, renewed);
     });
   }
 
@@ -152,9 +161,8 @@ export class Firewall {
   unblock(hosts: Iterable<string>): void {
     const elements = elementsOf(Array.from(hosts, (host) => ({ host, remainingMs: undefined })));
     this.#withRepair(() => {
-      const changes = elements.filter(({ set }) => this.#sets.has(set.name))
-        .flatMap(({ set, elements }) => [added(set, elements), deleted(set, elements)]);
-      if (changes.length > 0) this.#change(changes);
+      const there = elements.filter(({ set }) => this.#sets.has(set.name));
+      if (there.length > 0) this.#changeAll(there, removed);
     });
   }
 
@@ -216,6 +224,20 @@ export class Firewall {
 
   #change(changes: readonly SetChange[]): void {
     this.#transact(() => this.#elements.run(changes));
+  }
+
+  /** In one transaction, if the kernel takes so many at once. */
+  #changeAll(elements: readonly BlockElements[], changes: Changes): void {
+    try {
+      this.#change(elements.flatMap(changes));
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      this.#changeParts(elements, changes);
+    }
+  }
+
+  #changeParts(elements: readonly BlockElements[], changes: Changes): void {
+    for (const part of partsOf(elements)) this.#change(changes(part));
   }
 
   /**
@@ -280,6 +302,21 @@ export class Firewall {
     this.restore(this.#options.current());
     this.#options.onRepair(`${damage}: the table inet ${TABLE} has been made anew`);
   }
+}
+
+/** What becomes of elements. */
+type Changes = (elements: BlockElements) => SetChange[];
+
+function copied(elements: BlockElements): BlockElements {
+  return { ...elements, set: { ...elements.set, name: `${elements.set.name}_copy` } };
+}
+
+function filled({ set, elements }: BlockElements): SetChange[] {
+  return [added(set, elements)];
+}
+
+function removed({ set, elements }: BlockElements): SetChange[] {
+  return [added(set, elements), deleted(set, elements)];
 }
 
 function added(set: BlockSet, elements: SetChange["elements"]): SetChange {

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import type { SystemError } from "../../ffi/libc.ts";
+import { SystemError } from "../../ffi/libc.ts";
 
 const EPERM = 1; // <asm-generic/errno-base.h>
 const EINVAL = 22;
-const EPROTONOSUPPORT = 93; // <asm-generic/errno.h>
+const EMSGSIZE = 90; // <asm-generic/errno.h>
+const EPROTONOSUPPORT = 93;
 
 /** The kernel's firewall cannot be used: the message says what to do about it. */
 export class FirewallError extends Error {
@@ -28,4 +29,9 @@ export function refusal({ errno, message }: SystemError): FirewallError {
     );
   }
   return new FirewallError(`the kernel's firewall cannot be used: ${message}`);
+}
+
+/** In a container with users of its own a transaction is bounded by net.core.wmem_max of the host. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof SystemError && error.errno === EMSGSIZE;
 }

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Element } from "../../ffi/nft_elements.ts";
+import { FIREWALL_PART } from "../limits.ts";
 import { readAddress } from "../packet/read_address.ts";
 
 /** The one table that is Portsentry's, of the family `inet`. */
@@ -138,6 +139,17 @@ export function elementsOf(blocks: Iterable<Block>): BlockElements[] {
     if (!isNew) found.known.push(element);
   }
   return [...bySet.values()];
+}
+
+/** The same in parts, each of which makes a transaction that every kernel takes. */
+export function* partsOf(all: readonly BlockElements[]): Iterable<BlockElements> {
+  for (const { set, elements, known } of all) {
+    for (let start = 0; start < elements.length; start += FIREWALL_PART) {
+      const part = elements.slice(start, start + FIREWALL_PART);
+      const own = new Set(part);
+      yield { set, elements: part, known: known.filter((element) => own.has(element)) };
+    }
+  }
 }
 
 function isMark(key: Uint8Array): boolean {

@@ -62,6 +62,10 @@ const CALLS: Record<string, (argument: never) => unknown> = {
     for (const host of hosts) ends.delete(host);
     firewall.unblock(hosts);
   },
+  unblockMany(count: number) {
+    ends.clear();
+    firewall.unblock(many(count).map(([host]) => host));
+  },
   holds: (host: string) => firewall.holds(host),
   close(keep: boolean) {
     firewall.close(keep);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { LIBRARIES } from "../../ffi/libraries.ts";
 
 const SCRIPT = fileURLToPath(new URL("./firewall_host.ts", import.meta.url));
-const WAIT_MS = 10_000;
+const WAIT_MS = 30_000;
 
 /** A line that the process wrote. */
 interface Line {
