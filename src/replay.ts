@@ -1,5 +1,5 @@
 /**
- * A capture file in the place of the sentry: the same decoder and detector, and each packet's own time
+ * A capture file in the place of the sentry: the same decoder and detector, and the packets' own times
  * in the place of every clock. Nothing is asked of this host and nothing is done.
  *
  * @module
@@ -11,7 +11,7 @@ import { SourceTable } from "./detector/source_table.ts";
 import { Verdict } from "./detector/verdict.ts";
 import { type EventFlags, type ScanEvent, scanEvent } from "./event/scan_event.ts";
 import { type ScanSummary, UNKNOWN_TOOL } from "./event/scan_summary.ts";
-import { SCAN_ENTRIES, SOURCE_TABLE_ENTRIES } from "./limits.ts";
+import { MOST_SCAN_MS, PING_QUIET_S, SCAN_ENTRIES, SOURCE_TABLE_ENTRIES } from "./limits.ts";
 import type { JsonLines } from "./log/event_json.ts";
 import { writeEvent } from "./log/event_line.ts";
 import type { LineBatch } from "./log/line_batch.ts";
@@ -20,6 +20,7 @@ import type { Level } from "./log/log_output.ts";
 import { formatSummary } from "./log/summary_line.ts";
 import { decodeBetween } from "./packet/decode.ts";
 import { Packet, Protocol, Reject, REJECT_NAMES } from "./packet/packet.ts";
+import { ReplayClock } from "./replay_clock.ts";
 import { Fingerprints } from "./scan/fingerprint.ts";
 import { ScanTracker } from "./scan/scan_tracker.ts";
 import { Pings } from "./sentry/pings.ts";
@@ -58,6 +59,7 @@ export class Replay {
   readonly #detector: Detector;
   readonly #scans: ScanTracker;
   readonly #pings = new Pings();
+  readonly #clock: ReplayClock;
   readonly #packet = new Packet();
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #frames = 0;
@@ -67,6 +69,9 @@ export class Replay {
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
+    const { scanWindowS, scanTriggerWindowS = 0 } = parts.config;
+    const mostS = Math.max(scanWindowS, scanTriggerWindowS, MOST_SCAN_MS / 1000, PING_QUIET_S);
+    this.#clock = new ReplayClock(scanWindowS * 1000, (mostS + 1) * 1000);
     this.#detector = new Detector(
       parts.config,
       parts.ignore,
@@ -102,8 +107,8 @@ export class Replay {
       return;
     }
     packet.timeMs = frame.timeMs;
-    packet.readMs = frame.timeMs;
-    this.#scans.expire(frame.timeMs);
+    packet.readMs = this.#clock.take(frame.timeMs);
+    this.#scans.expire(this.#clock.nowMs);
     if (!this.#detector.isProbe(packet) && !this.#isPing(packet)) return;
     const { to } = this.#parts;
     if (to && !to.hasHost(packet.version, packet.destination)) return;

@@ -103,12 +103,35 @@ Deno.test("Replay tells a scan when it ends by the packets' own times, or with t
   const kinds = told.map((line) => /Scan (from|summary)/.exec(line)?.[1]);
   const events = ["from", "from", "from"];
   assert.deepEqual(kinds, [...events, "summary", ...events, "summary"]);
-  for (const [index, toldAt, first] of [[3, 100, 1], [7, 203, 201]]) {
+  // The packet behind a leap ahead tells that it was no slip.
+  for (const [index, toldAt, first] of [[3, 201, 1], [7, 203, 201]]) {
     const [time, ...rest] = told[index].split(" ");
     assert.equal(time, formatLocalTime(toldAt * 1000));
     const text = rest.join(" ");
     assert.ok(text.includes("kind: [vertical] tool: [unknown] packets: [3] ports: [3]"), text);
     assert.ok(text.includes(`first: [${formatLocalTime(first * 1000)}]`), text);
+  }
+});
+
+const other = (seconds: number): Timed => ({ bytes: ipv4(tcp({ port: 443 })), seconds });
+
+Deno.test("Replay ends no scan for one packet with a time far ahead", async () => {
+  const frames = [probe(1, 1), probe(2, 2), other(4e9), probe(3, 3), probe(4e9, 4), probe(4, 5)];
+  const { lines: told } = await lines(frames, { config: { scanWindowS: 60 } });
+  const summaries = told.filter((line) => line.includes("Scan summary"));
+  // Of the source's own slip it is not known whether all before was long ago.
+  assert.deepEqual(summaries.map((line) => /packets: \[\d+\]/.exec(line)![0]), ["packets: [3]"]);
+});
+
+Deno.test("Replay goes on from a clock that was set back, and from one that was set ahead", async () => {
+  for (const from of [1000, 100_000]) {
+    const scan = [1, 2, 3].map((port) => probe(10_000 + port, port));
+    const frames = [...scan, other(from), other(from + 30), other(from + 61), other(from + 122)];
+    const { lines: told } = await lines(frames, { config: { scanWindowS: 60 } });
+    const end = from < 10_000 ? from + 61 : from + 30;
+    assert.equal(told.length, 4);
+    assert.match(told[3], /Scan summary: .* packets: \[3\]/);
+    assert.equal(told[3].split(" ")[0], formatLocalTime(end * 1000));
   }
 });
 
