@@ -98,7 +98,7 @@ export class SocketDiagnosis {
 
   /**
    * Whether this kernel can answer for a protocol. One that cannot (a missing module) answers
-   * {@link isBound} with "no such socket", so ask this first.
+   * {@link stateOf} with "no such socket", so ask this first.
    *
    * @param protocol 6 (TCP) or 17 (UDP)
    */
@@ -179,37 +179,14 @@ export class SocketDiagnosis {
   }
 
   /**
-   * Whether a socket is bound that would take a packet from `remote` to `local`. Sockets bound to
-   * any address, dual-stack ones and connected UDP sockets are found like the kernel finds them.
+   * The state of the socket that would take a packet from `remote` to `local`, as `<net/tcp_states.h>`
+   * numbers them; 0 when there is none. Sockets bound to any address, dual-stack ones and connected
+   * UDP sockets are found like the kernel finds them.
    *
    * @param protocol 6 (TCP) or 17 (UDP)
    * @param version 4 or 6
    * @param remotePort 0 with an address of zeros finds listening and unconnected sockets only
    * @param interfaceIndex where the packet came in; 0 misses sockets bound to one interface
-   */
-  isBound(
-    protocol: number,
-    version: number,
-    local: Uint8Array,
-    localPort: number,
-    remote: Uint8Array,
-    remotePort: number,
-    interfaceIndex: number,
-  ): boolean {
-    return this.stateOf(
-      protocol,
-      version,
-      local,
-      localPort,
-      remote,
-      remotePort,
-      interfaceIndex,
-    ) !== 0;
-  }
-
-  /**
-   * The state of the socket that {@link isBound} finds, as `<net/tcp_states.h>` numbers them; 0 when
-   * there is none.
    */
   stateOf(
     protocol: number,

@@ -113,7 +113,7 @@ export class DiagnosedServices implements Services {
 
   #ask(packet: Packet, remote: Uint8Array, remotePort: number): boolean {
     const { protocol, version, destination, destinationPort, interfaceIndex } = packet;
-    return this.#diagnosis.isBound(
+    const state = this.#diagnosis.stateOf(
       protocol,
       version,
       destination,
@@ -122,6 +122,7 @@ export class DiagnosedServices implements Services {
       remotePort,
       interfaceIndex,
     );
+    return state !== 0;
   }
 
   /** Writes the packet's key and finds its place; two that meet there displace each other. */

@@ -9,7 +9,7 @@ Deno.test("DiagnosedServices goes on with /proc/net when the kernel fails to ans
   const ENOBUFS = 105;
   let asked = 0;
   const diagnosis = {
-    isBound(): boolean {
+    stateOf(): number {
       asked++;
       throw new SystemError("recv(sock_diag)", ENOBUFS);
     },
@@ -35,7 +35,7 @@ Deno.test("DiagnosedServices asks about each UDP packet while they are few, and 
   let asked = 0;
   let listed = 0;
   const diagnosis = {
-    isBound(
+    stateOf(
       _protocol: number,
       _version: number,
       _local: Uint8Array,
@@ -43,9 +43,9 @@ Deno.test("DiagnosedServices asks about each UDP packet while they are few, and 
       _remote: Uint8Array,
       remotePort: number,
     ) {
-      if (remotePort === 0) return false; // no unconnected socket
+      if (remotePort === 0) return 0; // no unconnected socket
       asked++;
-      return remotePort === 53;
+      return remotePort === 53 ? 1 : 0;
     },
     connectedUdpPorts(ports: Uint8Array) {
       listed++;
