@@ -15,14 +15,8 @@ import { formatLocalTime } from "../log/local_time.ts";
 import pageScript from "./page.js" with { type: "text" };
 import pageStyle from "./page.css" with { type: "text" };
 import { cell, type Head, type Html, join, markup, piece, table } from "./markup.ts";
-import {
-  allOf,
-  type Period,
-  protocolsOf,
-  type ReportData,
-  type ScanGroup,
-  type Sum,
-} from "./report_data.ts";
+import { listGroups, type Listing, listSums } from "./listing.ts";
+import { allOf, type Period, protocolsOf, type ReportData } from "./report_data.ts";
 import { grouped, isEmpty, localMinute, NOBODY, NONE_OVER, noScanIsOver } from "./report_text.ts";
 
 /** What the page's script draws. */
@@ -135,10 +129,10 @@ function partsOf(report: ReportData): Part[] {
   return [
     ...periods,
     ...(topSources.length === 0 ? [] : [sourcesPart(report)]),
-    ...named("ports", "Top ports", "Port", ports, report.otherPorts),
-    ...named("types", "Packets", "Type", types),
-    ...groupsPart("tools", "Tools", "Tool", tools),
-    ...groupsPart("kinds", "Kinds of scan", "Kind", kinds),
+    ...named("ports", "Top ports", listSums("Port", ports), report.otherPorts),
+    ...named("types", "Packets", listSums("Type", types)),
+    ...named("tools", "Tools", listGroups("Tool", tools)),
+    ...named("kinds", "Kinds of scan", listGroups("Kind", kinds)),
     ...(report.lastScans.length === 0 ? [] : [scansPart(report)]),
     ...(report.blocked.length === 0 ? [] : [blockedPart(report)]),
   ];
@@ -234,36 +228,21 @@ function sourcesPart({ topSources }: ReportData): Part {
   };
 }
 
-function named(id: string, title: string, head: string, sums: readonly Sum[], others = 0): Part[] {
-  if (sums.length === 0) return [];
-  const rows = sums.map(({ name, events }) => [name, grouped(events)]);
-  if (others > 0) rows.push(["all others", grouped(others)]);
+function named(id: string, title: string, { heads, rows }: Listing, others = 0): Part[] {
+  if (rows.length === 0) return [];
+  const [head, ...titles] = heads;
+  const cells = rows.map(({ name, numbers }) => [name, ...numbers.map(grouped)]);
+  if (others > 0) cells.push(["all others", grouped(others)]);
   return [{
     title,
-    chart: chartOf(id, sums.map(({ name, events }) => [name, events])),
-    table: table([{ title: head }, { title: "Probes", number: true }], rows),
+    chart: {
+      id,
+      names: rows.map(({ name }) => name),
+      values: rows.map(({ numbers }) => numbers[0]),
+      colour: "bar",
+    },
+    table: table([{ title: head }, ...titles.map((title) => ({ title, number: true }))], cells),
   }];
-}
-
-function groupsPart(
-  id: string,
-  title: string,
-  head: string,
-  groups: readonly ScanGroup[],
-): Part[] {
-  if (groups.length === 0) return [];
-  return [{
-    title,
-    chart: chartOf(id, groups.map(({ name, scans }) => [name, scans])),
-    table: table(
-      [{ title: head }, { title: "Scans", number: true }, { title: "Packets", number: true }],
-      groups.map(({ name, scans, packets }) => [name, grouped(scans), grouped(packets)]),
-    ),
-  }];
-}
-
-function chartOf(id: string, rows: readonly (readonly [name: string, value: number])[]): Chart {
-  return { id, names: rows.map(([name]) => name), values: rows.map(([, n]) => n), colour: "bar" };
 }
 
 function scansPart({ lastScans }: ReportData): Part {

@@ -7,7 +7,8 @@ import { formatDuration } from "../config/duration.ts";
 import { formatLocalTime } from "../log/local_time.ts";
 import { type Cell, type Column, columns, cut } from "../terminal/columns.ts";
 import { bar, paint, type Style } from "../terminal/style.ts";
-import { allOf, protocolsOf, type ReportData, type ScanGroup, type Sum } from "./report_data.ts";
+import { listGroups, type Listing, listSums } from "./listing.ts";
+import { allOf, protocolsOf, type ReportData } from "./report_data.ts";
 
 const MOST_BAR = 40;
 const LEAST_BAR = 8;
@@ -21,9 +22,9 @@ export function reportText(report: ReportData, style: Style): string {
     section(style, "Timeline", timelineLines(report, style)),
     section(style, "Top sources", sourceLines(report, style)),
     section(style, "Top ports", portLines(report, style)),
-    section(style, "Tools", groupLines(report.tools, "TOOL", style)),
-    section(style, "Kinds of scan", groupLines(report.kinds, "KIND", style)),
-    section(style, "Packets", sumLines(report.types, "TYPE", style)),
+    section(style, "Tools", listed(listGroups("Tool", report.tools), style)),
+    section(style, "Kinds of scan", listed(listGroups("Kind", report.kinds), style)),
+    section(style, "Packets", listed(listSums("Type", report.types), style)),
     section(style, "Last scans", scanLines(report, style)),
     section(style, "Blocked now", blockLines(report, style)),
   ];
@@ -155,52 +156,27 @@ function sourceLines({ topSources, toMs }: ReportData, style: Style): string[] {
 }
 
 function portLines({ ports, otherPorts }: ReportData, style: Style): string[] {
-  const lines = sumLines(ports, "PORT", style);
+  const lines = listed(listSums("Port", ports), style);
   return otherPorts > 0 && lines.length > 0
     ? [...lines, cut(`and ${counted(otherPorts, "probe")} of other ports`, style.width)]
     : lines;
 }
 
-function sumLines(sums: readonly Sum[], title: string, style: Style): string[] {
-  return barred(
-    style,
-    [{ title, shrinks: true }, { title: "PROBES", right: true }],
-    sums.map((one) => ({
-      cells: [one.name, grouped(one.events)],
-      value: one.events,
-    })),
-  );
-}
-
-function groupLines(groups: readonly ScanGroup[], title: string, style: Style): string[] {
-  return barred(
-    style,
-    [{ title, shrinks: true }, { title: "SCANS", right: true }, { title: "PACKETS", right: true }],
-    groups.map((one) => ({
-      cells: [one.name, grouped(one.scans), grouped(one.packets)],
-      value: one.scans,
-    })),
-  );
-}
-
 /** Rows with a bar behind each. */
-function barred(
-  style: Style,
-  heads: readonly Column[],
-  rows: readonly { cells: Cell[]; value: number }[],
-): string[] {
+function listed({ heads: [name, ...numbers], rows }: Listing, style: Style): string[] {
   if (rows.length === 0) return [];
-  const cells = rows.map((row) => row.cells);
+  const heads: Column[] = [
+    { title: name.toUpperCase(), shrinks: true },
+    ...numbers.map((title) => ({ title: title.toUpperCase(), right: true })),
+  ];
+  const cells = rows.map(({ name, numbers }) => [name, ...numbers.map(grouped)]);
   const plain = columns({ ...style, colours: false }, heads, cells);
   const room = barRoom(style, Math.max(...plain.map((line) => line.length)));
-  const most = Math.max(...rows.map(({ value }) => value));
+  const most = Math.max(...rows.map(({ numbers }) => numbers[0]));
   return columns(
     style,
     [...heads, { title: "", colour: "cyan" }],
-    rows.map(({ cells, value }) => [
-      ...cells,
-      bar(style, value, most, room),
-    ]),
+    rows.map(({ numbers }, i) => [...cells[i], bar(style, numbers[0], most, room)]),
   );
 }
 
