@@ -152,15 +152,11 @@ export class StealthSentry implements Sentry {
     watch.stale = false;
   }
 
-  /** What the kernel refuses now, too, is tried again with the next look at the interfaces. */
   #restore(watch: Watch): void {
     try {
       this.#refilter(watch);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.#options.onFailure(
-        `${watch.target.device} cannot be watched for these ports yet: ${text}`,
-      );
+    } catch {
+      // It is stale: the next look at the interfaces tries again, and tells when that fails, too.
     }
   }
 

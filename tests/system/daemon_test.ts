@@ -190,7 +190,7 @@ Deno.test("a reload whose filter the kernel refuses leaves the old ports watched
   await using network = await Network.create();
   await using program = await Program.start({
     config: 'TCP_PORTS="7"',
-    args: ["-m", "raw"],
+    args: ["-m", "raw", "-v"],
     namespace: network.watched,
   });
   // No memory for more than the filter that is there: net.core.optmem_max is the bound.
@@ -203,5 +203,14 @@ Deno.test("a reload whose filter the kernel refuses leaves the old ports watched
   assert.match(program.stderr, /portsentry\.conf: Cannot watch these ports: .*cannot allocate/i);
   await network.nmap(`-sS -p 7 ${WATCHED.ipv4}`);
   await program.events(1);
+  // Nor for that filter anew, which is tried again until there is.
+  await program.until(() => /cannot be watched: .*allocate/i.test(program.stderr), "it is told");
+  await network.onWatched("sysctl -w net.core.optmem_max=131072");
+  await program.until(
+    () => /Watching all interfaces.*\n.*Watching/s.test(program.stdout),
+    "mended",
+  );
+  await network.nmap(`-sS -p 7 ${WATCHED.ipv4}`);
+  await program.events(2);
   assert.equal(await program.stop(), 0);
 });
