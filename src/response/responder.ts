@@ -1,6 +1,5 @@
 /**
- * What is done about a host: the commands and hosts.deny lines of the configuration, on a bounded
- * queue beside capture.
+ * Responses to events: the firewall at once, all else on a bounded queue beside capture.
  *
  * @module
  */
@@ -12,43 +11,30 @@ import {
   RESPONSE_QUEUE,
   RESPONSE_WAITERS,
 } from "../limits.ts";
-import type { Logger } from "../log/logger.ts";
 import { formatDuration } from "../config/duration.ts";
 import type { BlockRecord } from "../state/state_file.ts";
 import type { BlockedSet } from "./blocked_set.ts";
 import type { BlockResult, Blocks } from "./blocks.ts";
-import { type CommandRunner, fillIn } from "./command.ts";
 import { DryRun } from "./dry_run.ts";
-import type { HostsDeny } from "./hosts_deny.ts";
+import { commandsOf, hasMeans, Means, type MeansParts, modeOf } from "./means.ts";
 
 /** What a responder is made of. */
-export interface ResponderParts {
+export interface ResponderParts extends MeansParts {
   config: Config;
   /** Undefined without BLOCKED_FILE: then nothing is remembered, and every event acts again. */
   blocked: BlockedSet | undefined;
   /** Undefined without FIREWALL. */
   blocks: Blocks | undefined;
-  hostsDeny: HostsDeny;
-  commands: CommandRunner;
   /** Takes the event for which a host was blocked, and what is known of it: once for each block. */
   onBlocked: (event: ScanEvent, block?: BlockRecord) => void;
   /** Takes a host that a command or hosts.deny blocks for good, be it that a firewall does, too. */
   onLasting: (source: string) => void;
   /** Takes the event for which a host would have been blocked, if DRY_RUN were not set: once a host. */
   onDryRun: (event: ScanEvent) => void;
-  log: Logger;
 }
 
 /** What came of an event that asked for a response. */
 export type Outcome = "already blocked" | "blocked" | "not blocked";
-
-/** One thing that is done about a host. */
-interface Response {
-  /** Whether it is for good: then it is done once, and the host goes into BLOCKED_FILE. */
-  lasting: boolean;
-  /** Resolves to whether it has worked. */
-  respond: (event: ScanEvent) => Promise<boolean>;
-}
 
 /** Takes what came of an event. */
 type Told = (outcome: Outcome) => void;
@@ -56,6 +42,7 @@ type Told = (outcome: Outcome) => void;
 /** Runs the responses of events, one at a time for a host and many hosts at once. */
 export class Responder {
   #parts: ResponderParts;
+  readonly #means: Means;
   readonly #dryRun = new DryRun();
   readonly #queue: ScanEvent[] = [];
   /** Hosts whose response waits or runs, with the events to tell when it has ended. */
@@ -72,6 +59,7 @@ export class Responder {
 
   constructor(parts: ResponderParts) {
     this.#parts = parts;
+    this.#means = new Means(parts);
   }
 
   /** Goes by another configuration from now on. */
@@ -102,7 +90,7 @@ export class Responder {
     if (!blocks || modeOf(config, event) !== BlockMode.Block) return this.#byCommands(event);
     if (blocks.has(event.source)) return "already blocked";
     // The kernel answers at once; commands go on beside it, and matter if it does not.
-    if (!hasCommands(config)) return this.#byFirewall(event, blocks);
+    if (!hasMeans(config)) return this.#byFirewall(event, blocks);
     if (config.killRunCmdFirst && config.killRunCmd !== undefined) return this.#byCommands(event);
     const outcome = this.#byFirewall(event, blocks);
     const commands = this.#byCommands(event);
@@ -229,10 +217,13 @@ export class Responder {
 
   /** @returns whether one of the responses has worked */
   async #act(event: ScanEvent): Promise<boolean> {
-    const { config, blocked, onLasting, log } = this.#parts;
+    // The configuration may have been read again since the event was judged.
+    const { config, blocked, blocks, onLasting, log } = this.#parts;
+    const firewall = blocks &&
+      (async (event: ScanEvent) => await this.#byFirewall(event, blocks) === "blocked");
     let worked = false;
     let forGood = false;
-    for (const { respond, lasting } of this.#responses(config, event)) {
+    for (const { respond, lasting } of this.#means.of(event, config, firewall)) {
       if (lasting && blocked?.has(event.source)) continue;
       const good = await respond(event);
       worked ||= good;
@@ -248,91 +239,4 @@ export class Responder {
     }
     return worked;
   }
-
-  /** What an event asks for besides the firewall, in the order it is done. */
-  #responses(config: Config, event: ScanEvent): Response[] {
-    // The configuration may have been read again since the event was judged.
-    const mode = modeOf(config, event);
-    if (mode === BlockMode.LogOnly) return [];
-    const { blocks } = this.#parts;
-    const { killRunCmd, killHostsDeny, killRoute, killRunCmdFirst } = config;
-    const run = killRunCmd === undefined ? [] : [{
-      // Once for a host; with a firewall, once for each of its blocks.
-      lasting: !blocks,
-      respond: this.#runs(
-        "KILL_RUN_CMD",
-        killRunCmd,
-        (event, command) =>
-          `External command run for host: ${event.source} using command: "${command}"`,
-      ),
-    }];
-    if (mode === BlockMode.RunCommand) return run;
-    const block = [
-      ...(killHostsDeny === undefined
-        ? []
-        : [{ lasting: true, respond: this.#denies(killHostsDeny) }]),
-      ...(killRoute === undefined ? [] : [{
-        lasting: true,
-        respond: this.#runs(
-          "KILL_ROUTE",
-          killRoute,
-          (event, command) =>
-            `Host ${event.source} has been blocked via dropped route using command: "${command}"`,
-        ),
-      }]),
-    ];
-    if (!killRunCmdFirst) return [...block, ...run];
-    const firewall = blocks && run.length > 0
-      ? [{
-        lasting: false,
-        respond: async (event: ScanEvent) => await this.#byFirewall(event, blocks) === "blocked",
-      }]
-      : [];
-    return [...run, ...firewall, ...block];
-  }
-
-  #runs(key: string, template: string, done: (event: ScanEvent, command: string) => string) {
-    return async (event: ScanEvent): Promise<boolean> => {
-      const { log, commands } = this.#parts;
-      const command = fillIn(template, event);
-      const failure = await commands.run(command);
-      if (failure === undefined) log.notice(`attackalert: ${done(event, command)}`);
-      else log.error(`${key} for host ${event.source}: the command "${command}" ${failure}`);
-      return failure === undefined;
-    };
-  }
-
-  #denies(template: string) {
-    return async (event: ScanEvent): Promise<boolean> => {
-      const { log, hostsDeny } = this.#parts;
-      const line = fillIn(template, event);
-      const failure = await hostsDeny.add(line);
-      if (failure === undefined) {
-        log.notice(
-          `attackalert: Host ${event.source} has been blocked via wrappers with string: "${line}"`,
-        );
-      } else log.error(`KILL_HOSTS_DENY for host ${event.source}: ${failure}`);
-      return failure === undefined;
-    };
-  }
-}
-
-function modeOf({ blockTcp, blockUdp }: Config, event: ScanEvent): BlockMode {
-  return event.protocol === "TCP" ? blockTcp : blockUdp;
-}
-
-function hasCommands({ killRoute, killHostsDeny, killRunCmd }: Config): boolean {
-  return (killRoute ?? killHostsDeny ?? killRunCmd) !== undefined;
-}
-
-/** The commands that events may lead to. */
-function commandsOf({ blockTcp, blockUdp, killRoute, killRunCmd, dryRun }: Config): string[] {
-  if (dryRun) return [];
-  const modes = [blockTcp, blockUdp];
-  return [
-    ...(modes.includes(BlockMode.Block) && killRoute !== undefined ? [killRoute] : []),
-    ...(modes.some((mode) => mode !== BlockMode.LogOnly) && killRunCmd !== undefined
-      ? [killRunCmd]
-      : []),
-  ];
 }
