@@ -16,19 +16,27 @@ import { isTooLarge, refusal } from "./firewall_error.ts";
 import {
   type Block,
   type BlockElements,
+  type Changes,
+  copied,
+  elementsOf,
+  emptied,
+  filled,
+  marked,
+  partsOf,
+  removed,
+  renewed,
+} from "./block_elements.ts";
+import {
   type BlockSet,
   creation,
   definition,
   deletion,
-  elementsOf,
   HOST_SETS,
-  MARK,
-  partsOf,
   TABLE,
   targetOf,
 } from "./firewall_table.ts";
 
-export type { Block } from "./firewall_table.ts";
+export type { Block } from "./block_elements.ts";
 export { FirewallError } from "./firewall_error.ts";
 
 /** What a {@link Firewall} needs of its owner. */
@@ -213,7 +221,7 @@ export class Firewall {
   #define(sets: readonly BlockSet[]): void {
     if (sets.length === 0) return;
     this.#run(sets.map(definition).join(""));
-    this.#change(sets.map((set) => added(set, [MARK[set.version]])));
+    this.#change(sets.map(marked));
     for (const set of sets) this.#sets.set(set.name, set);
     this.#snapshot.take(this.#sets.size);
   }
@@ -302,40 +310,4 @@ export class Firewall {
     this.restore(this.#options.current());
     this.#options.onRepair(`${damage}: the table inet ${TABLE} has been made anew`);
   }
-}
-
-/** What becomes of elements. */
-type Changes = (elements: BlockElements) => SetChange[];
-
-function copied(elements: BlockElements): BlockElements {
-  return { ...elements, set: { ...elements.set, name: `${elements.set.name}_copy` } };
-}
-
-function filled({ set, elements }: BlockElements): SetChange[] {
-  return [added(set, elements)];
-}
-
-function removed({ set, elements }: BlockElements): SetChange[] {
-  return [added(set, elements), deleted(set, elements)];
-}
-
-function added(set: BlockSet, elements: SetChange["elements"]): SetChange {
-  return { change: "add", set: set.name, elements };
-}
-
-function deleted(set: BlockSet, elements: SetChange["elements"]): SetChange {
-  return { change: "delete", set: set.name, elements };
-}
-
-function emptied(set: BlockSet): SetChange[] {
-  return [deleted(set, undefined), added(set, [MARK[set.version]])];
-}
-
-/**
- * An element keeps its timeout when it is added again (before Linux 6.12): so one that may be there is
- * removed in between, and is there throughout for the packets. What is removed must be there.
- */
-function renewed({ set, elements, known }: BlockElements): SetChange[] {
-  const again = known.length === 0 ? [] : [added(set, known), deleted(set, known)];
-  return [...again, added(set, elements)];
 }

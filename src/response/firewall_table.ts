@@ -1,6 +1,6 @@
 /**
  * The table `inet portsentry`: a set for each length of address that is blocked, and a chain with a
- * rule for each set, in the language of nft(8); and the sets' elements, as numbers.
+ * rule for each set, in the language of nft(8).
  *
  * The sets hold single values, also those of networks, whose rules mask a packet's source: an element
  * of such a set is added in the same time however many there are. A set of intervals would have to be
@@ -9,7 +9,6 @@
  * @module
  */
 import type { Element } from "../../ffi/nft_elements.ts";
-import { FIREWALL_PART } from "../limits.ts";
 import { readAddress } from "../packet/read_address.ts";
 
 /** The one table that is Portsentry's, of the family `inet`. */
@@ -30,22 +29,6 @@ export const MARK = {
   6: { key: new Uint8Array(16).fill(255), timeoutMs: undefined, comment: MARK_COMMENT },
 } as const satisfies Record<number, Element>;
 
-// A timeout of less than the kernel's tick (at most 10 ms) would be none, which means forever.
-const LEAST_TIMEOUT_MS = 20;
-// Longer than anybody waits, and far below what overflows in nft and the kernel.
-const MOST_TIMEOUT_DAYS = 36_500;
-const DAY_MS = 86_400_000;
-
-/** A host or network that is blocked. */
-export interface Block {
-  /** An address, or a network as `2001:db8::/64`. */
-  host: string;
-  /** Ends in so many milliseconds from now; undefined: stays until it is unblocked. */
-  remainingMs: number | undefined;
-  /** Whether it is known not to be blocked, which makes blocking it a third of the work. */
-  isNew?: boolean;
-}
-
 /** A set of the table. */
 export interface BlockSet {
   name: string;
@@ -61,14 +44,6 @@ export const HOST_SETS: readonly BlockSet[] = [blockSet(4, 32), blockSet(6, 128)
 export interface Target {
   set: BlockSet;
   key: Uint8Array;
-}
-
-/** Elements of a set. */
-export interface BlockElements {
-  set: BlockSet;
-  elements: Element[];
-  /** Those of them that may be in the set already. */
-  known: Element[];
 }
 
 function blockSet(version: 4 | 6, bits: number): BlockSet {
@@ -117,51 +92,6 @@ function maskOf(version: 4 | 6, bits: number): Uint8Array {
     const zeros = Math.min(8, Math.max(0, 8 * (i + 1) - bits));
     return 255 << zeros & 255;
   });
-}
-
-/**
- * The elements for some blocks, by set; blocks that have ended are left out.
- *
- * @throws {RangeError} when a host is none
- */
-export function elementsOf(blocks: Iterable<Block>): BlockElements[] {
-  const bySet = new Map<string, BlockElements>();
-  for (const { host, remainingMs, isNew = false } of blocks) {
-    const { set, key } = targetOf(host);
-    if (remainingMs !== undefined && !(remainingMs > 0)) continue;
-    // Forged packets may have the mark's address. No packet with it gets further than to here, but
-    // the mark must neither time out nor be unblocked.
-    if (isMark(key)) continue;
-    let found = bySet.get(set.name);
-    if (!found) bySet.set(set.name, found = { set, elements: [], known: [] });
-    const element = { key, timeoutMs: timeoutMs(remainingMs) };
-    found.elements.push(element);
-    if (!isNew) found.known.push(element);
-  }
-  return [...bySet.values()];
-}
-
-/** The same in parts, each of which makes a transaction that every kernel takes. */
-export function* partsOf(all: readonly BlockElements[]): Iterable<BlockElements> {
-  for (const { set, elements, known } of all) {
-    for (let start = 0; start < elements.length; start += FIREWALL_PART) {
-      const part = elements.slice(start, start + FIREWALL_PART);
-      const own = new Set(part);
-      yield { set, elements: part, known: known.filter((element) => own.has(element)) };
-    }
-  }
-}
-
-function isMark(key: Uint8Array): boolean {
-  for (let i = 0; i < key.length; i++) if (key[i] !== 255) return false;
-  return true;
-}
-
-/** A timeout that the kernel takes. */
-function timeoutMs(remainingMs: number | undefined): number | undefined {
-  if (remainingMs === undefined || remainingMs === Infinity) return undefined;
-  const ms = Math.max(LEAST_TIMEOUT_MS, Math.ceil(remainingMs));
-  return Math.min(ms, MOST_TIMEOUT_DAYS * DAY_MS);
 }
 
 /** Commands that leave nothing of the table, whether it is there or not. */

@@ -2,12 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { formatAddress } from "../../src/packet/address.ts";
-import {
-  addressText,
-  definition,
-  elementsOf,
-  targetOf,
-} from "../../src/response/firewall_table.ts";
+import { elementsOf } from "../../src/response/block_elements.ts";
+import { addressText, definition, targetOf } from "../../src/response/firewall_table.ts";
 
 const TARGETS: [host: string, set: string, text: string][] = [
   ["192.0.2.9", "blocked4", "192.0.2.9"],
