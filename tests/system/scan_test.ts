@@ -2,37 +2,9 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { SCAN_ENTRIES } from "../../src/limits.ts";
 import { validLine } from "../log/events_schema.ts";
 import { Network, SCANNER, WATCHED } from "./network.ts";
-import { Program, type ProgramOptions } from "./program.ts";
-
-const LINE =
-  /^Scan summary: from: \[(?<from>[^\]]+)\] kind: \[(?<kind>[a-z]+)\] tool: \[(?<tool>[^\]]+)\] packets: \[(?<packets>\d+)\] ports: \[(?<ports>\d+)\] targets: \[(?<targets>\d+)\] first: \[(?<first>[^\]]+)\] last: \[(?<last>[^\]]+)\] rate: \[(?<rate>[\d.]+) a second\] blocked: \[(?<blocked>true|false)\] sample: \[(?<sample>[^\]]*)\]$/;
-
-/** The summaries that a program has told so far, each of them as it is promised. */
-function summaries(program: Program): Record<string, string>[] {
-  return program.stdout.split("\n").filter((line) => line.startsWith("Scan summary")).map(
-    (line) => {
-      const { groups } = LINE.exec(line) ?? {};
-      assert.ok(groups, line);
-      return { ...groups };
-    },
-  );
-}
-
-/** Such a part of each as matters. */
-function pick(program: Program, ...fields: string[]): string[][] {
-  return summaries(program).map((summary) => fields.map((field) => summary[field]));
-}
-
-async function watch(network: Network, config = "", options: ProgramOptions = {}) {
-  return await Program.start({
-    config: `TCP_PORTS="1-2000"\nUDP_PORTS="53"\nHISTORY_FILE="FOLDER/history"\n${config}`,
-    namespace: network.watched,
-    ...options,
-  });
-}
+import { pick, summaries, watch } from "./scan_watch.ts";
 
 for (const [name, args] of [["pcap", []], ["raw", ["-m", "raw"]]] as const) {
   Deno.test(`-m ${name}: an nmap of many ports is told as one vertical scan, and kept`, async () => {
@@ -206,37 +178,4 @@ Deno.test("a scan that takes its time is told as slow, where the clock is quick"
   await program.events(4);
   await program.stop();
   assert.deepEqual(pick(program, "kind", "packets"), [["slow", "4"]]);
-});
-
-Deno.test("a flood of spoofed sources is told in a line, and a scan beside it in another", async () => {
-  await using network = await Network.create();
-  await using program = await watch(network, 'STATE_FILE="FOLDER/state.db"');
-  const packets = SCAN_ENTRIES + 10_000;
-  const flood = network.onScanner(
-    `hping3 -q -S --rand-source -p 23 -c ${packets} -i u20 ${WATCHED.ipv4}`,
-    { mayFail: true }, // nobody answers
-  );
-  await network.nmap(`-sS -p 1001-1100 ${WATCHED.ipv4}`);
-  await flood;
-  await program.until(
-    () => {
-      const events = program.eventLines().length;
-      return events >= packets * 0.9;
-    },
-    "most of the flood is told",
-    30_000,
-  );
-  assert.equal(await program.stop(), 0);
-  const told = summaries(program);
-  const [scan] = told.filter(({ kind }) => kind === "vertical");
-  assert.deepEqual([scan.from, scan.packets], [SCANNER.ipv4, "100"]);
-  const crowd = told.filter(({ kind }) => kind === "distributed");
-  assert.equal(crowd.length, 1);
-  assert.ok(Number.parseInt(crowd[0].from) > SCAN_ENTRIES, crowd[0].from);
-  assert.equal(crowd[0].sample, "tcp/23");
-  // Of as many random addresses, the odd one may come again.
-  assert.ok(told.length <= 5, JSON.stringify(told));
-  using database = new DatabaseSync(`${program.folder}/state.db`, { readOnly: true });
-  const { many } = database.prepare("SELECT count(*) AS many FROM scans").get()!;
-  assert.ok(Number(many) <= 10, `${many} rows`);
 });
