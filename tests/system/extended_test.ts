@@ -100,11 +100,11 @@ Deno.test('every method reports segments with ACK and pings with DETECT="extende
   for (const [scan, args, lines] of SCANS) {
     await test.step(scan, async () => {
       await network.onScanner(`nmap -n --max-retries 0 --host-timeout 20s ${args}`);
-      for (const one of watching) {
+      await Promise.all(watching.map(async (one) => {
         const events = (await one.program.events(one.told + lines.length)).slice(one.told);
         one.told += lines.length;
         assert.deepEqual(events.sort(), lines.toSorted(), one.name);
-      }
+      }));
     });
   }
   for (const { program } of watching) assert.equal(program.stderr, "");
