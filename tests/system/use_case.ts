@@ -162,6 +162,12 @@ export class UseCase implements AsyncDisposable {
       stdout: "piped",
     }).spawn();
     this.#collect(hook.stdout);
+    // A program that ends soon does not try a notification again.
+    const deadline = performance.now() + WAIT_MS;
+    while (!this.#received.includes("listening\n")) {
+      assert.ok(performance.now() < deadline, "the server of notifications does not listen");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
