@@ -46,7 +46,7 @@ demo:
 test:
 	@tools/setup.sh $(TEST_TOOLS)
 	@tools/build.sh
-	@tools/test.sh source dist-some
+	@tools/test.sh dist-some source
 
 test-dist: build
 	@tools/setup.sh $(TEST_TOOLS)
