@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { LIBRARIES } from "../../ffi/libraries.ts";
 
 const MOD = fileURLToPath(new URL("../../mod.ts", import.meta.url));
-const START_MS = 20_000;
-const WAIT_MS = 10_000;
+const START_MS = 30_000;
+const WAIT_MS = 20_000;
 
 /** How to start the program. */
 export interface ProgramOptions {
