@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { LIBRARIES } from "../../ffi/libraries.ts";
 import { FirewallProcess, until } from "./firewall_process.ts";
 import { elements, nft, secondsLeft } from "./firewall_tools.ts";
-import { Network, run, SCANNER, WATCHED } from "./network.ts";
+import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 
 const OTHER = "192.0.2.10";
 const PORT = 8080;
@@ -119,6 +119,12 @@ Deno.test("Firewall.restore() takes 100,000 blocks, block() a thousand at once, 
   assert.deepEqual(await elements(network, "blocked4"), []);
 });
 
+/** Sends 10,000 datagrams a second at most, for a minute at most; says when it begins. */
+const SENDER =
+  `$s = IO::Socket::INET->new(Proto => "udp", PeerHost => "${WATCHED.ipv4}", PeerPort => 9);
+  alarm 60; syswrite(STDOUT, "sending");
+  for (;;) { $s->send("x"); select(undef, undef, undef, 0.00005) }`;
+
 Deno.test("no packet of a blocked host gets through while Firewall.restore() puts blocks back", async () => {
   await using network = await Network.create();
   const blocks: [string, number][] = Array.from({ length: 30_000 }, (_, i) => [
@@ -134,14 +140,16 @@ Deno.test("no packet of a blocked host gets through while Firewall.restore() put
     "add table ip counting { chain in { type filter hook prerouting priority 0; ip saddr " +
       `${SCANNER.ipv4} udp dport 9 counter; }; }`,
   );
-  const sender = network.onScanner(
-    `perl -MIO::Socket::INET -e $s=IO::Socket::INET->new(Proto=>"udp",PeerHost=>"${WATCHED.ipv4}",` +
-      `PeerPort=>9);for(1..40000){$s->send("x");select(undef,undef,undef,0.00005)}`,
-  );
+  const sender = new Deno.Command("ip", {
+    args: [...words(`netns exec ${network.scanner} perl -MIO::Socket::INET -e`), SENDER],
+    stdout: "piped",
+  }).spawn();
+  await sender.stdout.getReader().read();
   await using second = new FirewallProcess(network.watched);
   await second.call("open");
   for (let i = 0; i < 5; i++) await second.call("restore", blocks);
-  await sender;
+  sender.kill("SIGKILL");
+  await sender.status;
   const dropped = await nft(network, "list chain inet portsentry prerouting");
   assert.match(dropped, /@blocked4 counter packets [1-9]\d{2}/);
   assert.match(await nft(network, "list table ip counting"), /counter packets 0 bytes 0/);
