@@ -9,9 +9,9 @@
 #   dist-some  those of them that a build could break
 #
 # A folder of tests, or a file of tests/system, is a job: a process of its own, so that descriptors,
-# children and the names of network namespaces are not shared. TEST_JOBS of them run at a time: one more
-# than there are processors, as they mostly wait, and four at most. Those of ALONE have the machine to
-# themselves, after the others. Types are not checked here: `deno task lint` does that.
+# children and the names of network namespaces are not shared. TEST_JOBS of them run at a time: as many
+# as there are processors, and four at most. Those of ALONE have the machine to themselves, after the
+# others. Types are not checked here: `deno task lint` does that.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -72,7 +72,7 @@ export WORK
 trap 'rm -rf "$WORK"' EXIT
 mkdir "$WORK/cache"
 : >"$WORK/counts"
-at_once=$(($(nproc) + 1))
+at_once=$(nproc)
 for suite in "${@:-source}"; do jobs_of "$suite" || exit; done >"$WORK/jobs"
 grep -vwF "$ALONE" "$WORK/jobs" |
   xargs -r -P "${TEST_JOBS:-$((at_once < 4 ? at_once : 4))}" -L 1 tools/test.sh --job
