@@ -49,7 +49,7 @@ async function flood(contender: Contender): Promise<string[]> {
   writeFlood(file, FLOOD_PACKETS);
   const before = subject.cpuMs();
   const rate = await replay(network, file);
-  await pause(1000);
+  await settled(subject);
   const cpuMs = subject.cpuMs() - before;
   await subject.stop();
   const events = await countLines(`${subject.folder}/history`);
@@ -114,6 +114,15 @@ async function loneDrop(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   await using _subject = await contender.start(network, { firewall: true });
   return [percentiles(await probe(network, "drop_probe.ts", network.watched, `${LONE_PROBES}`))];
+}
+
+/** Waits until all that has been captured is written. */
+async function settled(subject: Subject): Promise<void> {
+  const written = () => Deno.statSync(`${subject.folder}/history`).size;
+  for (let before = -1, now = written(); now !== before; now = written()) {
+    before = now;
+    await pause(1000);
+  }
 }
 
 /** The start less "exec to active" is what reading the blocks and putting them back takes. */

@@ -75,8 +75,11 @@ export const PING_QUIET_S = 600;
 /** Pairs of a host and an address it pings that are remembered; a power of two. */
 export const PING_ENTRIES = 65_536;
 
-/** What emptying the rings may take at the end of the program, in a flood that does not end. */
-export const LAST_DRAIN_MS = 200;
+/** What emptying the rings may take at the end of the program; packets that wait then are counted. */
+export const LAST_DRAIN_MS = 300;
+
+/** Most packets that are counted in a ring that is given up, in a flood that does not end. */
+export const MOST_UNREAD = 4 * HEADER_RING_SLOTS;
 
 /** How much of a capture file is in memory at once; {@link MOST_BLOCK_BYTES} at least. */
 export const SAVEFILE_WINDOW_BYTES = 1024 * 1024;

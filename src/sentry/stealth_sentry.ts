@@ -4,7 +4,7 @@
  * @module
  */
 import type { Poller } from "../../ffi/epoll.ts";
-import { FRAMES_PER_TURN, FULL_SNAPSHOT_BYTES } from "../limits.ts";
+import { FRAMES_PER_TURN, FULL_SNAPSHOT_BYTES, MOST_UNREAD } from "../limits.ts";
 import { formatAddress } from "../packet/address.ts";
 import { decode } from "../packet/decode.ts";
 import { Packet, REJECT_NAMES } from "../packet/packet.ts";
@@ -41,6 +41,8 @@ export class StealthSentry implements Sentry {
   /** What was told of each target that could not be opened, so that it is told once. */
   readonly #failed = new Map<string, string>();
   readonly #drops = new Map<string, number>();
+  /** By device, like the drops: what waited when its watch ended. */
+  readonly #unread = new Map<string, number>();
   readonly #packet = new Packet();
   readonly #frame = new Uint8Array(FULL_SNAPSHOT_BYTES);
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
@@ -128,6 +130,9 @@ export class StealthSentry implements Sentry {
     }
     for (const [device, count] of drops) {
       yield { what: `packets were dropped by the kernel on ${device}, its buffer was full`, count };
+    }
+    for (const [device, count] of this.#unread) {
+      yield { what: `packets still waited on ${device} when its watch ended`, count };
     }
   }
 
@@ -233,16 +238,31 @@ export class StealthSentry implements Sentry {
     }
   }
 
+  /** Packets that nobody looks at any more. */
+  #waiting(source: FrameSource): number {
+    let count = 0;
+    try {
+      while (count < MOST_UNREAD && source.next(this.#frame) >= 0) count++;
+    } catch {
+      // A device that is gone has told that already.
+    }
+    return count;
+  }
+
   #drop(key: string): void {
     const watch = this.#watches.get(key);
     this.#watches.delete(key);
     for (const { source } of watch?.sources ?? []) {
       this.#options.poller.remove(source.fd);
-      const before = this.#drops.get(source.device) ?? 0;
-      this.#drops.set(source.device, before + droppedBy(source));
+      add(this.#drops, source.device, droppedBy(source));
+      add(this.#unread, source.device, this.#waiting(source));
       source.close();
     }
   }
+}
+
+function add(counts: Map<string, number>, device: string, count: number): void {
+  counts.set(device, (counts.get(device) ?? 0) + count);
 }
 
 /** A renamed or recreated interface is another target. */

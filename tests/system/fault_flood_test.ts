@@ -27,7 +27,9 @@ async function untilAccounted(program: Program, sent: number): Promise<void> {
 
 /** All that stderr has told as lost. */
 function lost(program: Program): number {
-  return [...program.stderr.matchAll(/^(\d+) (?:packets were dropped|lines for) /mg)]
+  return [
+    ...program.stderr.matchAll(/^(\d+) (?:packets were dropped|packets still waited|lines for) /mg),
+  ]
     .reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
@@ -99,4 +101,22 @@ Deno.test("SIGSTOP for 5 s in a flood: what the ring holds is seen, and the rest
       assert.equal(await program.stop(), 0);
     }),
   );
+});
+
+Deno.test("SIGTERM when packets wait in the ring: what is not looked at any more is told", async () => {
+  for (const [name, method] of METHODS.slice(0, 2)) {
+    await using network = await Network.create();
+    await using program = await Program.start({
+      ...method,
+      config: CONFIG,
+      namespace: network.watched,
+    });
+    program.child.kill("SIGSTOP");
+    const sent = await network.flood({ packets: 90_000 });
+    program.child.kill("SIGTERM");
+    program.child.kill("SIGCONT");
+    assert.equal((await program.child.status).code, 0);
+    const told = () => historyLines(program).length + lost(program) === sent;
+    await program.until(told, `${name}: ${sent} probes are events or losses`);
+  }
 });
