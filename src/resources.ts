@@ -258,7 +258,7 @@ function lockState(config: Config, old: FileLock | undefined): FileLock | undefi
     return undefined; // nothing can be kept there, either: whoever opens the state file tells why
   }
   if (lock) return lock;
-  const message = "another portsentry that runs keeps its state there: " +
+  const message = "another running portsentry keeps its state there: " +
     "let each have a STATE_FILE of its own";
   throw new StartError([{ where: path, line: 0, message }]);
 }

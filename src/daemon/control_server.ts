@@ -183,7 +183,7 @@ function removeLeftOver(path: string): void {
   const other = UnixStream.connect(path, CONTROL_REQUEST_MS);
   if (other) {
     other.close();
-    throw new Error("another portsentry that runs listens there");
+    throw new Error("another running portsentry listens there");
   }
   Deno.removeSync(path);
 }

@@ -8,7 +8,7 @@
 export class AlreadyRunning extends Error {
   override name = "AlreadyRunning";
   constructor(readonly path: string, readonly pid: string) {
-    super(`another portsentry that runs${pid ? `, process ${pid},` : ""} holds this file`);
+    super(`another running portsentry${pid ? `, process ${pid},` : ""} holds this file`);
   }
 }
 

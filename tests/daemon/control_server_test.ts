@@ -175,7 +175,7 @@ Deno.test(
   "ControlServer takes no place that another one has, and the place that a dead one has left",
   withServer(async ({ path, poller, server }) => {
     const another = { path, poller, answer: () => "another", onRefused: () => {} };
-    assert.throws(() => new ControlServer(another), /another portsentry that runs listens there/);
+    assert.throws(() => new ControlServer(another), /another running portsentry listens there/);
     const left = `${path}.left`;
     new UnixListener(left).close();
     const second = new ControlServer({ ...another, path: left });

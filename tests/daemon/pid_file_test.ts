@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { AlreadyRunning, PidFile } from "../../src/daemon/pid_file.ts";
 
 const HELD: [name: string, text: string, told: string][] = [
-  ["the process that holds it", "4242\n", "another portsentry that runs, process 4242, "],
-  ["no number where there is none", "", "another portsentry that runs "],
-  ["nothing else that is in it", "1) \x1b[2J\nall is well", "another portsentry that runs "],
+  ["the process that holds it", "4242\n", "another running portsentry, process 4242, "],
+  ["no number where there is none", "", "another running portsentry "],
+  ["nothing else that is in it", "1) \x1b[2J\nall is well", "another running portsentry "],
 ];
 
 for (const [name, text, told] of HELD) {

@@ -54,7 +54,7 @@ Deno.test("-D returns when the daemon watches, keeps a locked pidfile, and ends 
     assert.equal(second.code, 1);
     assert.equal(
       second.stderr,
-      `${folder}/pid: another portsentry that runs, process ${pid}, holds this file\n`,
+      `${folder}/pid: another running portsentry, process ${pid}, holds this file\n`,
     );
     assert.ok(isRunning(pid));
   } finally {

@@ -16,7 +16,7 @@ Deno.test("two programs with one STATE_FILE: the second is refused, and the firs
     assert.equal(await second.ended(), 1);
     assert.match(
       second.stderr,
-      /portsentry\.db: another portsentry that runs keeps its state there: let each have a STATE_FILE/,
+      /portsentry\.db: another running portsentry keeps its state there: let each have a STATE_FILE/,
     );
     assert.equal(second.stdout, "");
   }

@@ -369,7 +369,10 @@ Deno.test("-D goes into the background as another user, and ends on SIGTERM", as
     await until(() => Deno.readTextFileSync(`${folder}/log/history`).includes("port: [7]"));
     const second = await start();
     assert.equal(second.code, 1);
-    assert.match(second.stderr, new RegExp(`runs, process ${pid}, holds this file\n$`));
+    assert.match(
+      second.stderr,
+      new RegExp(`another running portsentry, process ${pid}, holds this file\n$`),
+    );
   } finally {
     Deno.kill(pid, "SIGTERM");
     await until(() => !isThere(`/proc/${pid}/exe`));
