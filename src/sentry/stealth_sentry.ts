@@ -89,6 +89,7 @@ export class StealthSentry implements Sentry {
     const wanted = new Set(targets.map(keyOf));
     for (const [key, watch] of this.#watches) {
       if (wanted.has(key)) continue;
+      for (const { source } of watch.sources) this.#leave(source);
       this.#drop(key);
       this.#options.onFailure(`${watch.target.device} is not watched any more: it is gone or down`);
     }
@@ -142,7 +143,11 @@ export class StealthSentry implements Sentry {
       for (const { source } of watch.sources) {
         // One source that fails takes the others of its target along: they are closed, then.
         if (!this.#watches.has(key)) break;
-        while (this.#drain(key, source) && performance.now() < deadline);
+        while (this.#drain(key, source)) {
+          if (performance.now() < deadline) continue;
+          this.#leave(source);
+          break;
+        }
       }
     }
   }
@@ -238,15 +243,15 @@ export class StealthSentry implements Sentry {
     }
   }
 
-  /** Packets that nobody looks at any more. */
-  #waiting(source: FrameSource): number {
+  /** Counts the packets that wait, and that nobody looks at any more. */
+  #leave(source: FrameSource): void {
     let count = 0;
     try {
       while (count < MOST_UNREAD && source.next(this.#frame) >= 0) count++;
     } catch {
-      // A device that is gone has told that already.
+      // A device that is gone is told anyway.
     }
-    return count;
+    add(this.#unread, source.device, count);
   }
 
   #drop(key: string): void {
@@ -255,7 +260,6 @@ export class StealthSentry implements Sentry {
     for (const { source } of watch?.sources ?? []) {
       this.#options.poller.remove(source.fd);
       add(this.#drops, source.device, droppedBy(source));
-      add(this.#unread, source.device, this.#waiting(source));
       source.close();
     }
   }

@@ -257,7 +257,7 @@ Deno.test("a second program with the same CONTROL_SOCKET is refused", async () =
     assert.equal(await second.ended(), 1);
     assert.match(
       second.stderr,
-      /control\.sock: Cannot listen there for commands: another portsentry/,
+      /control\.sock: Cannot listen there for commands: another running portsentry/,
     );
   });
 });
