@@ -32,7 +32,7 @@ export function checkConfiguration(configFile: string, json: boolean): CommandRe
     return { text: `${JSON.stringify(report)}\n`, status: 1 };
   }
   const all = [...settings.warnings, ...foreseenWarnings(settings.config)];
-  const report = { ok: true, warnings: all.map(formatFault), ...factsOf(settings, configFile) };
+  const report = { ok: true, warnings: all.map(formatFault), ...factsOf(settings) };
   if (json) return { text: `${JSON.stringify(report)}\n`, status: 0 };
   const { ok: _, warnings, ...facts } = report;
   const rows = Object.entries(facts).flatMap(([name, value]) =>
@@ -42,7 +42,7 @@ export function checkConfiguration(configFile: string, json: boolean): CommandRe
   return { text: `${told}${table(rows)}configuration OK\n`, status: 0 };
 }
 
-function factsOf({ config }: Settings, configFile: string): Record<string, string | string[]> {
+function factsOf({ config }: Settings): Record<string, string | string[]> {
   const { targets, skipped } = selectInterfaces([], listInterfaces());
   const lacking = lackingPermissions(config);
   return {
@@ -77,7 +77,7 @@ function factsOf({ config }: Settings, configFile: string): Record<string, strin
         `${text}, one a source in ${formatDuration(config.notifyWindowS)}`
       )
       : "none",
-    runs_as: describePlan(config, { mode: "stealth", configFile, pidFile: undefined }),
+    runs_as: describePlan(config, { mode: "stealth", pidFile: undefined }),
     permissions: lacking.length === 0
       ? "all that it needs"
       : lacking.map((text) => `lacking: ${text}`),

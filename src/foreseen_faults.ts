@@ -11,18 +11,20 @@ import type { Config } from "./config/config.ts";
 import type { Fault } from "./config/fault.ts";
 import { codeOf } from "./config/load.ts";
 import { isSocket } from "./daemon/control_server.ts";
+import { UnknownUser } from "./daemon/drop.ts";
 import { mayWrite } from "./daemon/permissions.ts";
 import { refuseFifo } from "./files.ts";
+import { unknownUserFault } from "./privileged_run.ts";
 import { fileFault, IN_VAIN, stateFileOf } from "./resources.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { isDamaged, readDatabase } from "./state/database.ts";
 
 /** What keeps a run with this configuration from starting. */
 export function foreseenFaults(config: Config): Fault[] {
-  const { file, runAs, historyFile, blockedFile, controlSocket } = config;
+  const { runAs, historyFile, blockedFile, controlSocket } = config;
   const unknown = runAs !== undefined && !findUser(runAs);
   return [
-    ...(unknown ? [{ where: file, line: 0, message: `RUN_AS: there is no user "${runAs}"` }] : []),
+    ...(unknown ? [unknownUserFault(config, new UnknownUser(runAs))] : []),
     ...foreseen(historyFile, IN_VAIN.history, tryToAppend),
     ...foreseen(blockedFile, IN_VAIN.blocked, (path) => {
       refuseFifo(path);

@@ -36,7 +36,7 @@ const PIDFILE_HEAD = /^\d*\n?$/;
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
 
 /** What of a command line decides about privileges. */
-export type Run = Pick<Options, "mode" | "configFile" | "pidFile">;
+export type Run = Pick<Options, "mode" | "pidFile">;
 
 /** What of a configuration decides about privileges. */
 export function factsOf(config: Config, mode: Options["mode"]): Facts {
@@ -80,8 +80,12 @@ export function giveUpRoot(options: Options, { config }: Settings): Kept {
     return dropPrivileges(planOf(options, config));
   } catch (error) {
     if (!(error instanceof UnknownUser)) throw error;
-    throw new StartError([{ where: config.file, line: 0, message: `RUN_AS: ${error.message}` }]);
+    throw new StartError([unknownUserFault(config, error)]);
   }
+}
+
+export function unknownUserFault({ file }: Config, { message }: UnknownUser): Fault {
+  return { where: file, line: 0, message: `RUN_AS: ${message}` };
 }
 
 /** Why {@link giveUpRoot} would keep root for no need of the run's; undefined when it would not. */
@@ -189,7 +193,7 @@ function filesOf(run: Run, config: Config): Record<FileKind, string[]> {
   const one = (path: string | undefined) => path === undefined ? [] : [path];
   const state = stateFileOf(config);
   return {
-    "configuration": [run.configFile],
+    "configuration": [config.file],
     "ignore file": one(config.ignoreFile),
     "history": one(config.historyFile),
     "blocked file": one(config.blockedFile),

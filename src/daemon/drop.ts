@@ -41,6 +41,9 @@ export interface Kept {
 /** RUN_AS names nobody. */
 export class UnknownUser extends Error {
   override name = "UnknownUser";
+  constructor(user: string) {
+    super(`there is no user "${user}"`);
+  }
 }
 
 const ROOT: User = { name: "root", uid: 0, gid: 0 };
@@ -64,7 +67,7 @@ export function dropPrivileges(plan: DropPlan): Kept {
   const { privileges, runAs } = plan;
   const now = credentials();
   const user = findUser(runAs ?? DEFAULT_USER);
-  if (runAs !== undefined && !user) throw new UnknownUser(`there is no user "${runAs}"`);
+  if (runAs !== undefined && !user) throw new UnknownUser(runAs);
   if (now.uid !== ROOT.uid) return asStarted(user, runAs, now.uid);
   if (!user) return { level: "verbose", text: `Root is kept: there is no user ${DEFAULT_USER}` };
   if (user.uid === ROOT.uid) return { level: "verbose", text: 'Root is kept: RUN_AS="root"' };

@@ -86,15 +86,7 @@ function told(path: string, act: () => void): string | undefined {
 }
 
 function handOverFile({ path, mode, head }: SingleFile, { user, trial }: To): void {
-  const append = Open.Write | Open.Append | Open.NonBlocking;
-  const tryAsUser = () =>
-    asUser(
-      user,
-      () =>
-        trial && !mayAccessAtAll(path)
-          ? (mayAccess(dirname(path), ["write", "execute"]) ? undefined : Errno.NoEntry)
-          : attempt(() => openAt(undefined, path, append | (trial ? 0 : Open.Create), mode)),
-    );
+  const tryAsUser = () => asUser(user, () => tryToAppend(path, mode, trial));
   const first = tryAsUser();
   if (first === undefined) return;
   // What is no matter of rights, such as a folder in the file's place, is for the start to tell.
@@ -112,6 +104,15 @@ function handOverFile({ path, mode, head }: SingleFile, { user, trial }: To): vo
   if (trial ? !mayEnter(user, dirname(path)) : tryAsUser() !== undefined) {
     throw new NotHandedOver(`cannot be written by ${user.name}`);
   }
+}
+
+/** What keeps this user from adding to a file: an errno. */
+function tryToAppend(path: string, mode: number, trial: boolean): number | undefined {
+  if (trial && !mayAccessAtAll(path)) {
+    return mayAccess(dirname(path), ["write", "execute"]) ? undefined : Errno.NoEntry;
+  }
+  const append = Open.Write | Open.Append | Open.NonBlocking;
+  return attempt(() => openAt(undefined, path, append | (trial ? 0 : Open.Create), mode));
 }
 
 function handOverFolder(path: string, own: ReadonlySet<string>, { user, trial }: To): void {

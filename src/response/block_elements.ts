@@ -56,10 +56,10 @@ export function elementsOf(blocks: Iterable<Block>): BlockElements[] {
 /** The same in parts, each of which makes a transaction that every kernel takes. */
 export function* partsOf(all: readonly BlockElements[]): Iterable<BlockElements> {
   for (const { set, elements, known } of all) {
+    const mayBeThere = new Set(known);
     for (let start = 0; start < elements.length; start += FIREWALL_PART) {
       const part = elements.slice(start, start + FIREWALL_PART);
-      const own = new Set(part);
-      yield { set, elements: part, known: known.filter((element) => own.has(element)) };
+      yield { set, elements: part, known: part.filter((element) => mayBeThere.has(element)) };
     }
   }
 }

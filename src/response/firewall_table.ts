@@ -60,9 +60,9 @@ function blockSet(version: 4 | 6, bits: number): BlockSet {
 export function targetOf(host: string): Target {
   const slash = host.indexOf("/");
   const address = slash < 0 ? host : host.slice(0, slash);
-  const version = address.includes(":") ? 6 : 4;
   const key = readAddress(address);
   if (!key) throw noAddress(host);
+  const version = key.length === 4 ? 4 : 6;
   if (slash < 0) return { set: HOST_SETS[version === 4 ? 0 : 1], key };
   const length = host.slice(slash + 1);
   if (!/^[1-9]\d{0,2}$/.test(length) || Number(length) > key.length * 8) throw noAddress(host);
@@ -74,7 +74,7 @@ export function targetOf(host: string): Target {
 export function addressText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   const groups = Array.from(
-    { length: 8 },
+    { length: bytes.length / 2 },
     (_, i) => bytes[2 * i] << 8 | bytes[2 * i + 1],
   );
   return groups.map((group) => group.toString(16)).join(":");

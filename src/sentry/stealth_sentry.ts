@@ -127,7 +127,7 @@ export class StealthSentry implements Sentry {
   *losses(): Iterable<{ what: string; count: number }> {
     const drops = new Map(this.#drops);
     for (const { source } of this.#sources()) {
-      drops.set(source.device, (drops.get(source.device) ?? 0) + droppedBy(source));
+      add(drops, source.device, droppedBy(source));
     }
     for (const [device, count] of drops) {
       yield { what: `packets were dropped by the kernel on ${device}, its buffer was full`, count };
@@ -143,11 +143,9 @@ export class StealthSentry implements Sentry {
       for (const { source } of watch.sources) {
         // One source that fails takes the others of its target along: they are closed, then.
         if (!this.#watches.has(key)) break;
-        while (this.#drain(key, source)) {
-          if (performance.now() < deadline) continue;
-          this.#leave(source);
-          break;
-        }
+        let more = this.#drain(key, source);
+        while (more && performance.now() < deadline) more = this.#drain(key, source);
+        if (more) this.#leave(source);
       }
     }
   }

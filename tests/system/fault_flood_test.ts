@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { Network } from "./network.ts";
-import { METHODS, Program } from "./program.ts";
+import { METHODS, Program, type ProgramOptions } from "./program.ts";
 
 const CONFIG = 'TCP_PORTS="1-1024"\nHISTORY_FILE="FOLDER/history"';
 const LINE = /^\d{4}-\S+ Scan from: \[([\d.]+)\] .* blocked: \[false\]$/;
@@ -35,16 +35,16 @@ function lost(program: Program): number {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+function watching({ watched: namespace }: Network, method: ProgramOptions): Promise<Program> {
+  return Program.start({ ...method, config: CONFIG, namespace });
+}
+
 const WAYS: typeof METHODS = [...METHODS.slice(0, 2), ["-i any", { args: ["-i", "any"] }]];
 
 for (const [name, method] of WAYS) {
   Deno.test(`${name}: hundreds of SIGHUP, rotations and changes of addresses in a flood lose nothing`, async () => {
     await using network = await Network.create();
-    await using program = await Program.start({
-      ...method,
-      config: CONFIG,
-      namespace: network.watched,
-    });
+    await using program = await watching(network, method);
     let flooding = true;
     let changes = 0;
     const disturb = async (everyMs: number, act: (turn: number) => Promise<unknown> | unknown) => {
@@ -81,11 +81,7 @@ Deno.test("SIGSTOP for 5 s in a flood: what the ring holds is seen, and the rest
   await Promise.all(
     METHODS.slice(0, 2).map(async ([name, method]) => {
       await using network = await Network.create();
-      await using program = await Program.start({
-        ...method,
-        config: CONFIG,
-        namespace: network.watched,
-      });
+      await using program = await watching(network, method);
       program.child.kill("SIGSTOP");
       const stopped = pause(5000);
       const few = await network.flood({ packets: 20_000 });
@@ -106,11 +102,7 @@ Deno.test("SIGSTOP for 5 s in a flood: what the ring holds is seen, and the rest
 Deno.test("SIGTERM when packets wait in the ring: what is not looked at any more is told", async () => {
   for (const [name, method] of METHODS.slice(0, 2)) {
     await using network = await Network.create();
-    await using program = await Program.start({
-      ...method,
-      config: CONFIG,
-      namespace: network.watched,
-    });
+    await using program = await watching(network, method);
     program.child.kill("SIGSTOP");
     const sent = await network.flood({ packets: 90_000 });
     program.child.kill("SIGTERM");
