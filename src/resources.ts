@@ -117,19 +117,21 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.stateLock !== stay.stateLock) resources.stateLock?.release();
 }
 
-/** A file that is still the one of its name is not opened anew: nothing of it waits or is lost, then. */
+/** The one of the same path goes on, with what waits in it: only its file may be another one. */
 function openHistory(
-  { historyFile, historyFormat }: Config,
+  { historyFile }: Config,
   old: History | undefined,
   { log }: ResourceParts,
 ): History | undefined {
   if (historyFile === undefined) return undefined;
-  if (old?.path === historyFile && old.format === historyFormat && old.isCurrent) return old;
   try {
-    return new History(historyFile, {
-      format: historyFormat,
-      onReplaced: () => log.notice(`${historyFile} was moved or deleted, and is opened anew`),
-    });
+    if (old?.path !== historyFile) {
+      const onReplaced = () =>
+        log.notice(`${historyFile} was moved or deleted, and is opened anew`);
+      return new History(historyFile, onReplaced);
+    }
+    old.reopen();
+    return old;
   } catch (error) {
     throw fileFault(historyFile, IN_VAIN.history, error);
   }

@@ -9,7 +9,7 @@ import { JsonLines } from "./log/event_json.ts";
 import { EventLog } from "./log/event_log.ts";
 import type { History } from "./log/history.ts";
 import { LineOutput } from "./log/line_output.ts";
-import type { LogOutput } from "./log/log_output.ts";
+import type { LogFormat, LogOutput } from "./log/log_output.ts";
 import { Logger } from "./log/logger.ts";
 import { StreamOutput } from "./log/stream_output.ts";
 import { SyslogOutput } from "./log/syslog.ts";
@@ -59,13 +59,19 @@ export class RunOutputs {
   }
 
   /**
-   * Writes events to another history file from now on; the one before is closed beside that.
+   * Writes events to another history file, or in another format, from now on; the file before is closed
+   * beside that.
    *
    * @param tellLosses tells what outputs have lost, before the old one is forgotten
    */
-  changeHistory(history: History | undefined, tellLosses: () => void): void {
+  changeHistory(
+    history: History | undefined,
+    format: LogFormat,
+    tellLosses: () => void,
+  ): void {
     const old = this.events.history;
     this.events.history = history;
+    if (history) history.format = format;
     if (!old || old === history) return;
     this.#oldHistories.add(old);
     old.close().then(() => {

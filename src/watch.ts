@@ -257,7 +257,7 @@ export class Watch {
     const { history: _closedByOutputs, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
-    this.#outputs.changeHistory(history, () => this.#losses.tell());
+    this.#outputs.changeHistory(history, config.historyFormat, () => this.#losses.tell());
     closeResources(old, resources);
     blocked?.repair((text) => this.#log.error(text));
     blockade?.reconfigure(config, guard);

@@ -30,15 +30,10 @@ export class FollowedFile implements LineTarget {
     this.#withinLine = endsWithinLine(path);
   }
 
-  /** Whether the open file is still the one of its name. */
-  get isCurrent(): boolean {
-    return isNamed(this.path, this.#info);
-  }
-
   /** Looks at the name first: that takes 10 µs, and lines are written many at a time. */
   write(bytes: Uint8Array): Promise<number> {
     try {
-      if (!this.isCurrent) this.#follow();
+      if (!this.#isCurrent) this.#follow();
       if (this.#withinLine) this.#file.writeSync(Uint8Array.of(NEWLINE));
       this.#withinLine = false;
     } catch (error) {
@@ -47,24 +42,38 @@ export class FollowedFile implements LineTarget {
     return this.#file.write(bytes);
   }
 
+  /**
+   * Opens the file of its name, and makes it, when the open one is another. A write that is under way
+   * ends in the old one.
+   *
+   * @throws {Error} of the file system, when that cannot be done; the old one stays open
+   */
+  reopen(): void {
+    if (this.#isCurrent) return;
+    const file = openForAppend(this.path, this.mode);
+    this.#file.close();
+    this.#file = file;
+    this.#info = file.statSync();
+    this.#withinLine = endsWithinLine(this.path);
+  }
+
   close(): void {
     this.#file.close();
   }
 
+  get #isCurrent(): boolean {
+    return isNamed(this.path, this.#info);
+  }
+
   /** @throws {Error} when none of that name can be opened, and the open one has no other name */
   #follow(): void {
-    let file: Deno.FsFile;
     try {
-      file = openForAppend(this.path, this.mode);
+      this.reopen();
     } catch (error) {
       // Moved away, by somebody who has put no other in its place: there it can be found.
       if ((this.#file.statSync().nlink ?? 0) > 0) return;
       throw error;
     }
-    this.#file.close();
-    this.#file = file;
-    this.#info = file.statSync();
-    this.#withinLine = endsWithinLine(this.path);
     this.onReplaced();
   }
 }

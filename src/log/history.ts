@@ -7,36 +7,31 @@ import { FollowedFile } from "./followed_file.ts";
 import { LineOutput } from "./line_output.ts";
 import type { LogFormat } from "./log_output.ts";
 
-/** How a history is kept. */
-export interface HistoryOptions {
-  format?: LogFormat;
-  /** Is told when somebody has moved or deleted the file, and another one was opened. */
-  onReplaced?: () => void;
-}
-
-/** An open history file. */
+/** An open history file: one for a path, as two would write into each other's lines. */
 export class History {
-  readonly format: LogFormat;
+  /** How events are written from now on. */
+  format: LogFormat = "classic";
   readonly output: LineOutput;
   readonly #file: FollowedFile;
 
   /**
    * Opens `path` for appending and makes it, and its parent folders, when they are missing.
    *
+   * @param onReplaced is told when somebody has moved or deleted the file, and another one was opened
    * @throws {Error} of the file system, when that cannot be done
    */
-  constructor(
-    readonly path: string,
-    { format = "classic", onReplaced = () => {} }: HistoryOptions = {},
-  ) {
-    this.format = format;
+  constructor(readonly path: string, onReplaced: () => void = () => {}) {
     this.#file = new FollowedFile(path, 0o640, onReplaced);
     this.output = new LineOutput(path, this.#file);
   }
 
-  /** Whether the open file is still the one of its name. */
-  get isCurrent(): boolean {
-    return this.#file.isCurrent;
+  /**
+   * Opens the file of its name when somebody has moved or deleted the open one.
+   *
+   * @throws {Error} of the file system, when that cannot be done; the old one stays open
+   */
+  reopen(): void {
+    this.#file.reopen();
   }
 
   /** Writes what waits, for half a second at most or for `limitMs`, and closes the file. */

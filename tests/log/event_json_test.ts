@@ -236,7 +236,8 @@ for (const format of ["classic", "json"] as const) {
         classic: `${formatEvent(EVENT, "a.example", FLAGS)}\n`,
         json: `${json.event(EVENT, "a.example", FLAGS)}\n`,
       };
-      log.history = new History(path, { format: historyFormat });
+      log.history = new History(path);
+      log.history.format = historyFormat;
       log.tell(EVENT, "a.example", FLAGS);
       await log.history.close();
       for (const { text } of outputs) assert.equal(text, lines[format]);

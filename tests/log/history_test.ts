@@ -19,6 +19,28 @@ Deno.test("History appends behind whole lines, and begins a new one behind a lin
   Deno.removeSync(path);
 });
 
+Deno.test("History.reopen() in the middle of a write tears no line, and puts no empty one beside it", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+  const path = `${folder}/history`;
+  const history = new History(path, () => assert.fail("that was reopen()"));
+  let lines = 0;
+  for (let round = 0; round < 300; round++) {
+    if (round % 10 === 0) Deno.renameSync(path, `${path}.${round}`);
+    // More than a page: the file grows while it is written.
+    for (let i = 0; i < 500; i++) history.output.line(`${lines++} `.padEnd(100, "x"));
+    for (let turn = round % 5; turn > 0; turn--) await Promise.resolve();
+    history.reopen();
+    if (round % 3 === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+  await history.close();
+  const written = [...Deno.readDirSync(folder)]
+    .flatMap(({ name }) => Deno.readTextFileSync(`${folder}/${name}`).split("\n").slice(0, -1));
+  assert.equal(history.output.state.lost, 0);
+  assert.equal(written.length, lines);
+  assert.ok(written.every((line) => line.length === 100 && line.endsWith("x")));
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("FollowedFile ends a line cut short in the file it follows to, also when the disk is full at first", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
   const call = (command: string, ...args: string[]) =>

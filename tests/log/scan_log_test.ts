@@ -84,7 +84,8 @@ async function told(format: LogFormat, historyFormat: LogFormat, verbose: boolea
     debug: false,
     json: format === "json" ? json : undefined,
   });
-  eventLog.history = new History(path, { format: historyFormat });
+  eventLog.history = new History(path);
+  eventLog.history.format = historyFormat;
   new ScanLog(eventLog, log).tell([SUMMARY, PROBE]);
   await eventLog.history.close();
   const history = Deno.readTextFileSync(path).split("\n").slice(0, -1);

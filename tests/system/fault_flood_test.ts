@@ -20,9 +20,9 @@ async function untilAccounted(program: Program, sent: number): Promise<void> {
   const accounted = () => historyLines(program).length + lost(program) >= sent;
   await program.until(accounted, `${sent} probes are events or losses`, 30_000);
   const lines = historyLines(program);
-  assert.equal(lines.length + lost(program), sent);
-  const sources = new Set(lines.map((line) => LINE.exec(line)?.[1] ?? assert.fail(line)));
-  assert.equal(sources.size, lines.length, "an event is there twice");
+  const sources = lines.map((line) => LINE.exec(line)?.[1] ?? assert.fail(line));
+  assert.equal(new Set(sources).size, lines.length, "an event is there twice");
+  assert.equal(lines.length + lost(program), sent, `${lines.length} lines; ${program.stderr}`);
 }
 
 /** All that stderr has told as lost. */
