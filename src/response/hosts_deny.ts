@@ -47,20 +47,22 @@ export class HostsDeny {
     const text = new TextDecoder().decode(bytes);
     if (text.split("\n").includes(line)) return undefined;
     const separator = text === "" || text.endsWith("\n") ? "" : "\n";
-    await this.#replace([bytes, new TextEncoder().encode(`${separator}${line}\n`)], info);
+    const added = new TextEncoder().encode(`${separator}${line}\n`);
+    const whole = new Uint8Array(bytes.length + added.length);
+    whole.set(bytes);
+    whole.set(added, bytes.length);
+    await this.#replace(whole, info);
     return undefined;
   }
 
-  async #replace(parts: Uint8Array[], info: Deno.FileInfo | undefined): Promise<void> {
+  async #replace(bytes: Uint8Array, info: Deno.FileInfo | undefined): Promise<void> {
     // One that was left by a crash is in the way; a link that somebody put there is not followed.
     await Deno.remove(this.newPath).catch(() => {});
     const mode = (info?.mode ?? DEFAULT_MODE) & MODE_BITS;
     const file = await Deno.open(this.newPath, { write: true, createNew: true, mode });
     try {
       try {
-        for (const bytes of parts) {
-          for (let sent = 0; sent < bytes.length;) sent += await file.write(bytes.subarray(sent));
-        }
+        for (let sent = 0; sent < bytes.length;) sent += await file.write(bytes.subarray(sent));
         await file.syncData();
       } finally {
         file.close();

@@ -1,7 +1,7 @@
 /**
  * A process that changes files of the program's, to be killed at any of its system calls:
- * `deno run kill_host.ts state|blocked|hosts.deny PATH`. It prints a line when it begins, and one after
- * each change.
+ * `deno run kill_host.ts state|blocked PATH` or `… hosts.deny PATH HOST`. It prints a line when it begins,
+ * and one after each change.
  *
  * @module
  */
@@ -28,7 +28,7 @@ function record(host: string, count: number) {
 
 const say = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 
-async function main([what, path]: string[]): Promise<void> {
+async function main([what, path, ...hosts]: string[]): Promise<void> {
   if (what === "state") {
     const state = StateFile.open(path);
     say("begun");
@@ -48,7 +48,7 @@ async function main([what, path]: string[]): Promise<void> {
   } else {
     const deny = new HostsDeny(path, `${path}.new`);
     say("begun");
-    for (const host of CHANGES.hosts) {
+    for (const host of hosts) {
       const failure = await deny.add(`ALL: ${host}`);
       if (failure !== undefined) throw new Error(failure);
       say("changed");
