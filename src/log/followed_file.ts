@@ -9,13 +9,17 @@ import { openForAppend } from "./append_file.ts";
 import type { LineTarget } from "./line_output.ts";
 
 const NEWLINE = 0x0a;
+const NOTHING = new Uint8Array(0);
 
 /** An open file that lines are appended to. */
 export class FollowedFile implements LineTarget {
   #file: Deno.FsFile;
   #info: Deno.FileInfo;
-  /** Whether a full disk or a crash has cut its last line short: the next one is to have its own. */
+  /** Whether a crash has cut its last line short: the next one is to have its own. */
   #withinLine: boolean;
+  /** What was written of a line of which the rest is to come, as with a full disk; and how much of it here. */
+  #begun: Uint8Array = NOTHING;
+  #begunHere = 0;
 
   /**
    * Opens the file, and makes it and its parent folders when they are missing.
@@ -31,15 +35,17 @@ export class FollowedFile implements LineTarget {
   }
 
   /** Looks at the name first: that takes 10 µs, and lines are written many at a time. */
-  write(bytes: Uint8Array): Promise<number> {
-    try {
-      if (!this.#isCurrent) this.#follow();
-      if (this.#withinLine) this.#file.writeSync(Uint8Array.of(NEWLINE));
-      this.#withinLine = false;
-    } catch (error) {
-      return Promise.reject(error);
+  async write(bytes: Uint8Array): Promise<number> {
+    if (!this.#isCurrent) this.#follow();
+    if (this.#withinLine) this.#file.writeSync(Uint8Array.of(NEWLINE));
+    this.#withinLine = false;
+    while (this.#begunHere < this.#begun.length) {
+      this.#begunHere += this.#file.writeSync(this.#begun.subarray(this.#begunHere));
     }
-    return this.#file.write(bytes);
+    const file = this.#file;
+    const written = await file.write(bytes);
+    this.#begin(bytes.subarray(0, written), file === this.#file);
+    return written;
   }
 
   /**
@@ -55,6 +61,7 @@ export class FollowedFile implements LineTarget {
     this.#file = file;
     this.#info = file.statSync();
     this.#withinLine = endsWithinLine(this.path);
+    this.#begunHere = 0;
   }
 
   close(): void {
@@ -63,6 +70,17 @@ export class FollowedFile implements LineTarget {
 
   get #isCurrent(): boolean {
     return isNamed(this.path, this.#info);
+  }
+
+  /** Keeps the beginning of a line that is not written whole: a file that is opened now gets all of it. */
+  #begin(written: Uint8Array, here: boolean): void {
+    const start = written.lastIndexOf(NEWLINE) + 1;
+    const before = start > 0 ? NOTHING : this.#begun;
+    const begun = new Uint8Array(before.length + written.length - start);
+    begun.set(before);
+    begun.set(written.subarray(start), before.length);
+    this.#begun = begun;
+    this.#begunHere = here ? begun.length : 0;
   }
 
   /** @throws {Error} when none of that name can be opened, and the open one has no other name */

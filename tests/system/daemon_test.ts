@@ -130,43 +130,69 @@ for (const args of [[], ["-m", "raw"], ["--connect"]]) {
   });
 }
 
-Deno.test("events that a full disk took no more when the history is opened anew are told", async () => {
-  await using network = await Network.create();
+/** A program whose history is on a disk of 8 KiB of its own, of which the test sees the second path. */
+async function onSmallDisk({ watched }: Network) {
   const disk = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
-  await using program = await Program.start({
+  const program = await Program.start({
     config: `TCP_PORTS="1-1024"\nHISTORY_FILE="${disk}/history"`,
-    namespace: network.watched,
+    namespace: watched,
     permissions: [`--allow-read=${disk}`, `--allow-write=${disk}`],
     wrapper: [
-      "unshare",
-      "-m",
-      "sh",
-      "-c",
+      ...["unshare", "-m", "sh", "-c"],
       `mount -t tmpfs -o size=8k none ${disk} && exec "$@"`,
       "sh",
     ],
   });
-  const lost = () =>
-    [...program.stderr.matchAll(/^(\d+) lines for \S+history were lost$/mg)]
-      .reduce((sum, [, count]) => sum + Number(count), 0);
+  return {
+    program,
+    disk,
+    history: `/proc/${program.child.pid}/root${disk}/history`,
+    [Symbol.asyncDispose]: async () => {
+      await program[Symbol.asyncDispose]();
+      Deno.removeSync(disk);
+    },
+  };
+}
+
+Deno.test("a full disk when the history is rotated: the new one has every event that the old one has not", async () => {
+  await using network = await Network.create();
+  await using small = await onSmallDisk(network);
+  const { program, history } = small;
+  await network.nmap(`-sS -p 1-60 ${WATCHED.ipv4}`);
+  await program.until(() => program.stderr.includes("No space left"), "the disk is full");
+  Deno.renameSync(history, `${history}.1`);
+  program.child.kill("SIGHUP");
+  await program.until(() => program.stdout.includes("read again"), "it is rotated");
+  await network.nmap(`-sS -p 61-65 ${WATCHED.ipv4}`);
+  await program.events(65);
+  const old = Deno.readTextFileSync(`${history}.1`);
+  assert.ok(!old.endsWith("\n"), "its last line is cut short");
+  Deno.removeSync(`${history}.1`);
+  await program.until(() => program.stderr.includes("can be written again"), "there is room");
+  const ports = () =>
+    `${old.replace(/[^\n]*$/, "")}${Deno.readTextFileSync(history)}`.split("\n").slice(0, -1)
+      .map((line) => Number(/^\d{4}-\S+ Scan from: .* port: \[(\d+)\]/.exec(line)?.[1]));
+  await program.until(() => ports().length === 65, "all events are there");
+  const expected = Array.from({ length: 65 }, (_, i) => i + 1);
+  assert.deepEqual(ports().toSorted((a, b) => a - b), expected);
+  assert.doesNotMatch(program.stderr, /lost/);
+  assert.equal(await program.stop(), 0);
+});
+
+Deno.test("events that a full disk took no more when another history is opened are told", async () => {
+  await using network = await Network.create();
+  await using small = await onSmallDisk(network);
+  const { program, disk, history } = small;
   await network.nmap(`-sS -p 1-100 ${WATCHED.ipv4}`);
   await program.until(() => program.stderr.includes("No space left"), "the disk is full");
-  const history = `/proc/${program.child.pid}/root${disk}/history`;
-  const rotate = (to: number) => {
-    Deno.renameSync(history, `${history}.${to}`);
-    program.child.kill("SIGHUP");
-  };
-  rotate(1);
-  await program.until(() => lost() > 0, "the losses are told");
-  const first = lost();
-  await network.nmap(`-sS -p 101-110 ${WATCHED.ipv4}`);
-  await program.events(110);
-  rotate(2);
-  await program.until(() => lost() > first, "the losses are told");
-  const whole = Deno.readTextFileSync(`${history}.1`).split("\n").length - 1;
-  assert.equal(lost(), 110 - whole, `${whole} are there`);
+  const file = `${program.folder}/portsentry.conf`;
+  Deno.writeTextFileSync(file, `TCP_PORTS="1-1024"\nHISTORY_FILE="${disk}/other"`);
+  program.child.kill("SIGHUP");
+  await program.until(() => program.stderr.includes("were lost"), "the losses are told");
+  const whole = Deno.readTextFileSync(history).split("\n").length - 1;
+  const lost = `\n${100 - whole} lines for ${disk}/history were lost\n`;
+  assert.ok(program.stderr.includes(lost), `${whole} are there\n${program.stderr}`);
   assert.equal(await program.stop(), 0);
-  Deno.removeSync(disk);
 });
 
 for (const key of ["HISTORY_FILE", "IGNORE_FILE", "BLOCKED_FILE"]) {
