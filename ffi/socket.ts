@@ -36,8 +36,12 @@ const SO_MEMINFO = 55;
 const SK_MEMINFO_DROPS = 8; // <linux/sock_diag.h>
 const SK_MEMINFO_VARS = 9;
 const IPPROTO_IP = 0; // <netinet/in.h>
+const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
 const IP_PKTINFO = 8; // <linux/in.h>
+const TCP_INFO = 11; // <linux/tcp.h>
+const TCPI_UNACKED = 24; // struct tcp_info: of a listening socket, the length of its queue
+const TCP_INFO_BYTES = 28; // as much of it as that takes
 const IPV6_V6ONLY = 26; // <linux/in6.h>
 const IPV6_RECVPKTINFO = 49;
 const MSG_DONTWAIT = 0x40; // <bits/socket.h>
@@ -216,6 +220,17 @@ export function readableNow(fds: readonly number[]): number[] {
   });
   const told = sockets().poll(polled, BigInt(fds.length), 0) >= 0;
   return [...fds.keys()].filter((i) => !told || polled.getInt16(i * POLLFD_BYTES + 6, true) !== 0);
+}
+
+const tcpInfo = new Uint8Array(TCP_INFO_BYTES);
+const tcpInfoLength = new Uint32Array(1);
+
+/** How many connections a listening socket holds that nobody has accepted. */
+export function waitingConnections(listener: number): number {
+  tcpInfo.fill(0);
+  tcpInfoLength[0] = TCP_INFO_BYTES;
+  sockets().getsockopt(listener, IPPROTO_TCP, TCP_INFO, tcpInfo, tcpInfoLength);
+  return new DataView(tcpInfo.buffer).getUint32(TCPI_UNACKED, true);
 }
 
 const memory = new Uint32Array(SK_MEMINFO_VARS);

@@ -5,20 +5,21 @@
  */
 import { DatagramExchange } from "../../ffi/datagram.ts";
 import type { Poller } from "../../ffi/epoll.ts";
-import { check, libc, SystemError } from "../../ffi/libc.ts";
+import { libc } from "../../ffi/libc.ts";
 import {
-  accept,
   droppedDatagrams,
   Family,
   localAddress,
   readableNow,
   sendNow,
   SocketAddress,
+  waitingConnections,
   widestFamily,
 } from "../../ffi/socket.ts";
 import { PortSet } from "../config/ports.ts";
-import { ACCEPT_RETRY_MS, CONNECTS_PER_TURN } from "../limits.ts";
+import { CONNECTS_PER_TURN, MOST_UNREAD } from "../limits.ts";
 import { IpOptions, Packet, Protocol, Reject } from "../packet/packet.ts";
+import { Acceptor } from "./acceptor.ts";
 import { BannerBudget } from "./banner_budget.ts";
 import { LingeringConnections } from "./lingering.ts";
 import type { WatchedPorts } from "./frame_source.ts";
@@ -41,8 +42,6 @@ export interface ConnectSentryOptions extends WatchedPorts {
   onFailure: (text: string) => void;
 }
 
-const EFD_CLOEXEC = 0o2000000; // <sys/eventfd.h>
-
 /** Listens on every port until it is closed. */
 export class ConnectSentry implements Sentry {
   readonly #options: ConnectSentryOptions;
@@ -58,15 +57,10 @@ export class ConnectSentry implements Sentry {
   /** UDP ports that had datagrams since the last {@link losses}: only they can have lost some. */
   readonly #active = new Set<Listener>();
   readonly #dropsSeen = new Map<Listener, number>();
-  /** TCP ports whose connections could not be accepted, and are tried again in a moment. */
-  readonly #paused = new Set<Listener>();
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  /** A descriptor to give up when there is no other; -1 when it has been given up. */
-  #spare = -1;
+  readonly #acceptor: Acceptor;
   #dropped = 0;
-  /** Whether the last try to accept a connection failed for want of a descriptor. */
-  #short = false;
-  #shortages = 0;
+  /** Connections and datagrams that waited at ports which were given up. */
+  #unread = 0;
   #notToThisHost = 0;
 
   /**
@@ -84,9 +78,9 @@ export class ConnectSentry implements Sentry {
     this.#listeners = listeners;
     this.#datagrams = new DatagramExchange(this.#family, this.#banner ?? new Uint8Array(0));
     this.#lingering = new LingeringConnections(options.poller);
+    this.#acceptor = new Acceptor(options.poller, (listener) => this.#watch(listener));
     try {
       for (const listener of listeners) this.#watch(listener);
-      this.#spare = check(libc().eventfd(0, EFD_CLOEXEC), "eventfd");
     } catch (error) {
       this.close();
       throw error;
@@ -115,8 +109,9 @@ export class ConnectSentry implements Sentry {
     const gone = this.#listeners.filter((listener) => !stay(listener));
     for (const listener of gone) {
       this.#options.poller.remove(listener.fd);
+      this.#leave(listener);
       this.#active.delete(listener);
-      this.#paused.delete(listener);
+      this.#acceptor.forget(listener);
       this.#dropsSeen.delete(listener);
     }
     closePorts(gone);
@@ -157,7 +152,11 @@ export class ConnectSentry implements Sentry {
     };
     yield {
       what: "times connections had to wait, no file descriptor was left to accept them",
-      count: this.#shortages,
+      count: this.#acceptor.shortages,
+    };
+    yield {
+      what: "connections and datagrams still waited when their ports were closed",
+      count: this.#unread,
     };
   }
 
@@ -173,18 +172,24 @@ export class ConnectSentry implements Sentry {
           ? this.#acceptSome(listener, false)
           : this.#receiveSome(listener);
       }
+      if (more) this.#leave(listener);
     }
   }
 
   /** Gives all ports back, and ends all connections. */
   close(): void {
-    clearTimeout(this.#retry);
     this.#active.clear();
     this.#lingering.close();
     for (const { fd } of this.#listeners) this.#options.poller.remove(fd);
     closePorts(this.#listeners);
     this.#datagrams.close();
-    if (this.#spare >= 0) libc().close(this.#spare);
+    this.#acceptor.close();
+  }
+
+  /** Counts what waits at a port, and what nobody looks at any more. */
+  #leave({ protocol, fd }: Listener): void {
+    if (protocol === "TCP") this.#unread += waitingConnections(fd);
+    else while (this.#unread < MOST_UNREAD && this.#datagrams.receive(fd)) this.#unread++;
   }
 
   #watch(listener: Listener): void {
@@ -204,54 +209,12 @@ export class ConnectSentry implements Sentry {
    */
   #acceptSome(listener: Listener, ready: boolean): boolean {
     for (let turn = 0; turn < CONNECTS_PER_TURN; turn++) {
-      let fd = accept(listener.fd, this.#peer);
-      if (fd < 0 && ready && turn === 0) fd = this.#acceptWithSpare(listener);
+      const fd = this.#acceptor.accept(listener, this.#peer, ready && turn === 0);
       if (fd < 0) return false;
-      this.#short = false;
       this.#takeConnection(listener, fd);
+      this.#acceptor.refill();
     }
     return true;
-  }
-
-  /**
-   * A connection waits and cannot be had: this process or the system is out of descriptors. The port
-   * stays ready all the same, so to go on waiting would take all of the CPU, and whoever holds many
-   * connections open elsewhere would have silenced us. The spare descriptor makes room for one. When
-   * even that fails, the port rests for a moment, and the connection waits in the kernel.
-   */
-  #acceptWithSpare(listener: Listener): number {
-    if (this.#spare >= 0) {
-      libc().close(this.#spare);
-      this.#spare = -1;
-      const fd = accept(listener.fd, this.#peer);
-      if (fd >= 0) return fd;
-      this.#refillSpare();
-    }
-    if (!this.#short) this.#shortages++;
-    this.#short = true;
-    this.#paused.add(listener);
-    this.#options.poller.remove(listener.fd);
-    this.#retry ??= setTimeout(() => this.#resume(), ACCEPT_RETRY_MS);
-    return -1;
-  }
-
-  #refillSpare(): void {
-    if (this.#spare < 0) this.#spare = libc().eventfd(0, EFD_CLOEXEC);
-  }
-
-  #resume(): void {
-    this.#retry = undefined;
-    this.#refillSpare();
-    for (const listener of this.#paused) {
-      try {
-        this.#watch(listener);
-        this.#paused.delete(listener);
-      } catch (error) {
-        if (!(error instanceof SystemError)) throw error;
-        this.#retry = setTimeout(() => this.#resume(), ACCEPT_RETRY_MS); // no memory, for now
-        return;
-      }
-    }
   }
 
   #takeConnection({ port }: Listener, fd: number): void {
@@ -262,9 +225,8 @@ export class ConnectSentry implements Sentry {
     const answer = this.#take(this.#peer, port) ? this.#banner : undefined;
     if (answer) sendNow(fd, answer);
     // Without a spare descriptor there are none to keep connections open with.
-    if (answer && this.#spare >= 0) this.#lingering.add(fd);
+    if (answer && this.#acceptor.hasSpare) this.#lingering.add(fd);
     else libc().close(fd);
-    this.#refillSpare();
   }
 
   /** Receives what waits, like {@link #acceptSome}. */

@@ -147,12 +147,36 @@ Deno.test("datagrams that a full buffer lost are told", async () => {
   program.child.kill("SIGSTOP");
   await client(network, `udp ${WATCHED.ipv4} 2000 5000 1000`);
   program.child.kill("SIGCONT");
-  await program.until(() => program.stderr !== "", "the loss is told");
-  const lost = Number(
-    /^(\d+) datagrams were dropped by the kernel, the buffers of their ports were full\n$/
+  const lost = () =>
+    Number(
+      /^(\d+) datagrams were dropped by the kernel, the buffers of their ports were full\n$/
+        .exec(program.stderr)?.[1],
+    );
+  const told = () => program.eventLines().length + lost() === 1000;
+  await program.until(told, "all datagrams are events or losses");
+});
+
+Deno.test("SIGTERM when connections and datagrams wait: what is not taken any more is told", async () => {
+  await using network = await Network.create();
+  await using program = await connectMode(network, {
+    config: 'TCP_PORTS="2001-2008"\nUDP_PORTS="2001"\nHISTORY_FILE="FOLDER/history"',
+  });
+  program.child.kill("SIGSTOP");
+  const each = 4000; // as many as a queue holds
+  for (let port = 2001; port <= 2008; port++) {
+    const connected = await client(network, `reset ${WATCHED.ipv4} ${port} ${each}`);
+    assert.equal(connected, `${each} connected`);
+  }
+  await client(network, `udp ${WATCHED.ipv4} 2001 5000 100`);
+  program.child.kill("SIGTERM");
+  program.child.kill("SIGCONT");
+  assert.equal((await program.child.status).code, 0);
+  await program.until(() => program.stderr.endsWith("closed\n"), "the rest is told");
+  const rest = Number(
+    /^(\d+) connections and datagrams still waited when their ports were closed\n$/
       .exec(program.stderr)?.[1],
   );
-  assert.equal(program.eventLines().length + lost, 1000);
+  assert.equal(program.file("history").split("\n").length - 1 + rest, 8 * each + 100);
 });
 
 Deno.test("2,000 ports at idle cost no CPU", async () => {
