@@ -5,7 +5,7 @@
  * @module
  */
 import { check, libc } from "./libc.ts";
-import { attachFilter } from "./socket_filter.ts";
+import { attachFilter, ignoreOutgoing } from "./socket_filter.ts";
 
 const AF_PACKET = 17; // <sys/socket.h>
 const SOCK_DGRAM = 2; // packets without their link header
@@ -15,7 +15,6 @@ const SOL_PACKET = 263;
 const PACKET_RX_RING = 5; // <linux/if_packet.h>
 const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
-const PACKET_IGNORE_OUTGOING = 23;
 const TPACKET_V2 = 1;
 const TP_STATUS_USER = 1;
 const TP_STATUS_VLAN_VALID = 1 << 4;
@@ -214,9 +213,8 @@ export class PacketRing {
   #map(): bigint {
     const { blockBytes, blocks, slotBytes } = this.#options;
     this.#set(PACKET_VERSION, new Uint32Array([TPACKET_V2]), "PACKET_VERSION");
-    // Nothing this host sends is a probe of it. Kernels before 4.20 lack this; the type tells, too.
-    const ignoreOutgoing = new Uint32Array([this.#packetType === PACKET_HOST ? 1 : 0]);
-    this.#libc.setsockopt(this.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, ignoreOutgoing, 4);
+    // Nothing this host sends is a probe of it. Where the kernel lets that through, the type tells.
+    if (this.#packetType === PACKET_HOST) ignoreOutgoing(this.fd);
     // struct tpacket_req: block size, blocks, frame size, frames
     const request = new Uint32Array([blockBytes, blocks, slotBytes, this.#slots]);
     this.#set(PACKET_RX_RING, request, "PACKET_RX_RING");

@@ -7,7 +7,7 @@
  */
 import { cString, libc, SystemError, toCString } from "./libc.ts";
 import { openLibrary } from "./libraries.ts";
-import { attachFilter } from "./socket_filter.ts";
+import { attachFilter, ignoreOutgoing } from "./socket_filter.ts";
 
 const SYMBOLS = {
   pcap_create: { parameters: ["buffer", "buffer"], result: "usize" }, // const char *source, char *errbuf
@@ -105,6 +105,8 @@ export class Capture {
   /** Whether the kernel takes the filters past libpcap: from the first that it does not, libpcap has them. */
   #direct = true;
   #filtered = false;
+  /** Frames that were lost before there was a filter: nobody would have looked at them. */
+  #droppedBefore = 0;
   readonly #lib = libpcap();
   readonly #libc = libc();
   readonly #headerAddress = new BigUint64Array(1);
@@ -148,6 +150,8 @@ export class Capture {
         this.#lib.pcap_get_selectable_fd(this.#pcap),
         "pcap_get_selectable_fd",
       );
+      // libpcap looks at the direction of what is in the ring: on loopback, that is all of it twice.
+      ignoreOutgoing(this.fd);
     } catch (error) {
       this.#lib.pcap_close(this.#pcap);
       throw error;
@@ -179,11 +183,16 @@ export class Capture {
     }
   }
 
-  /** Throws away what came before there was a filter. @returns false when the kernel takes none */
+  /**
+   * Throws away what came before there was a filter, which on a busy host is more than the ring holds.
+   *
+   * @returns false when the kernel takes none
+   */
   #clean(): boolean {
     if (this.#filtered) return true;
     if (!this.#attach(BPF_REJECT_ALL)) return false;
     while (this.#lib.pcap_next_ex(this.#pcap, this.#headerAddress, this.#dataAddress) > 0);
+    this.#droppedBefore = this.#dropped();
     this.#filtered = true;
     return true;
   }
@@ -223,6 +232,10 @@ export class Capture {
 
   /** Frames that passed the filter and were lost because the ring was full, so far. */
   dropped(): number {
+    return (this.#dropped() - this.#droppedBefore) >>> 0;
+  }
+
+  #dropped(): number {
     const counters = new Uint32Array(3); // struct pcap_stat: ps_recv, ps_drop, ps_ifdrop
     this.#check(this.#lib.pcap_stats(this.#pcap, counters), "pcap_stats");
     return counters[1];

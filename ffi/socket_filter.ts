@@ -1,5 +1,6 @@
 /**
- * Classic BPF on a socket (socket(7), SO_ATTACH_FILTER): what it refuses never reaches the program.
+ * What the kernel keeps from a packet socket: what a classic BPF program refuses (socket(7),
+ * SO_ATTACH_FILTER), and what this host sends (packet(7)).
  *
  * @module
  */
@@ -7,6 +8,8 @@ import { check, libc } from "./libc.ts";
 
 const SOL_SOCKET = 1; // <asm-generic/socket.h>
 const SO_ATTACH_FILTER = 26;
+const SOL_PACKET = 263; // <linux/socket.h>
+const PACKET_IGNORE_OUTGOING = 23; // <linux/if_packet.h>
 const INSTRUCTION_BYTES = 8; // struct sock_filter
 const FPROG_BYTES = 16; // struct sock_fprog
 
@@ -31,4 +34,9 @@ export function attachFilter(fd: number, program: Uint8Array<ArrayBuffer>): void
   } finally {
     libc().free(memory);
   }
+}
+
+/** Keeps what this host sends out of a packet socket; kernels before 4.20 cannot. */
+export function ignoreOutgoing(fd: number): void {
+  libc().setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Uint32Array.of(1), 4);
 }

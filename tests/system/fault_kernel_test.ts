@@ -86,8 +86,9 @@ Deno.test("out of descriptors: probes are seen and blocked, commands are told, a
   const limit = (most: number) =>
     run(["prlimit", `--pid=${program.child.pid}`, `--nofile=${most}:4096`]);
   await network.flood({ packets: 1 });
-  await program.until(() => program.eventLines().length === 1, "the first event");
-  const before = descriptors(program);
+  const first = /11\.0\.0\.0 has been blocked via dropped route/;
+  await program.until(() => first.test(program.stdout), "the first command has run");
+  const before = await descriptorsAtRest(program);
   await limit(3);
   await network.flood({ packets: 20, firstSource: 0x0c00_0000 });
   await program.until(() => program.eventLines().length === 21, "all are events");
@@ -116,6 +117,18 @@ Deno.test("out of descriptors: probes are seen and blocked, commands are told, a
 
 function descriptors(program: Program): number {
   return [...Deno.readDirSync(`/proc/${program.child.pid}/fd`)].length;
+}
+
+/** How many there are when their number has not changed for half a second. */
+async function descriptorsAtRest(program: Program): Promise<number> {
+  for (let count = descriptors(program), since = performance.now();;) {
+    if (performance.now() - since > 500) return count;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = descriptors(program);
+    if (now === count) continue;
+    count = now;
+    since = performance.now();
+  }
 }
 
 function cpuMs(program: Program): number {
