@@ -117,8 +117,14 @@ export const SOURCE_TABLE_ENTRIES = 65_536;
 /** Lines for one output are collected in pieces of this size, and written a piece at a time. */
 export const OUTPUT_CHUNK_BYTES = 128 * 1024;
 
-/** Pieces that may wait for one output: 16 MiB; what comes on top is dropped and counted. */
-export const OUTPUT_CHUNKS = 128;
+/**
+ * Size of the pieces when several wait: a write is a hop to another thread and back, and on a host whose
+ * processors are busy that takes longer than the lines of a flood take to fill a small piece.
+ */
+export const OUTPUT_LARGE_CHUNK_BYTES = 1024 * 1024;
+
+/** What may wait for one output: the lines of a full ring; what comes on top is dropped and counted. */
+export const OUTPUT_BACKLOG_BYTES = 20 * 1024 * 1024;
 
 /** Longest line, in UTF-16 units; more of it is cut off. */
 export const OUTPUT_LINE_CHARACTERS = 16_384;

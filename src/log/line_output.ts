@@ -5,10 +5,11 @@
  * @module
  */
 import {
+  OUTPUT_BACKLOG_BYTES,
   OUTPUT_CHUNK_BYTES,
-  OUTPUT_CHUNKS,
   OUTPUT_CLOSE_MS,
   OUTPUT_GATHER_MS,
+  OUTPUT_LARGE_CHUNK_BYTES,
   OUTPUT_LINE_CHARACTERS,
   OUTPUT_RETRY_MS,
 } from "../limits.ts";
@@ -22,14 +23,19 @@ export interface LineTarget {
 
 /** Whole lines in one piece of memory, which is used again when they are written. */
 class Chunk {
-  readonly bytes = new Uint8Array(OUTPUT_CHUNK_BYTES);
+  readonly bytes: Uint8Array<ArrayBuffer>;
   length = 0;
   /** How much of it has been written; more may be added behind what is being written now. */
   written = 0;
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+  }
 }
 
 const NEWLINE = 0x0a;
-const SPARE_CHUNKS = 2;
+/** Small pieces before the pieces are large; as many are kept for the next lines. */
+const SMALL_CHUNKS = 2;
 const encoder = new TextEncoder();
 
 /**
@@ -43,6 +49,8 @@ export class LineOutput implements LogOutput {
   /** Oldest first; the last one is being filled. */
   readonly #chunks: Chunk[] = [];
   readonly #spare: Chunk[] = [];
+  /** Size of all pieces that wait. */
+  #backlog = 0;
   #writing: Promise<void> | undefined;
   #closed = false;
   readonly #state: OutputState = { lost: 0, failure: undefined };
@@ -96,13 +104,16 @@ export class LineOutput implements LogOutput {
   /** A chunk with room for `bytes`; undefined, and a line lost, when all are full. */
   #room(bytes: number): Chunk | undefined {
     const last = this.#chunks.at(-1);
-    if (last && last.length + bytes <= OUTPUT_CHUNK_BYTES) return last;
-    if (this.#closed || this.#chunks.length >= OUTPUT_CHUNKS) {
+    if (last && last.length + bytes <= last.bytes.length) return last;
+    const small = this.#chunks.length < SMALL_CHUNKS;
+    const size = small ? OUTPUT_CHUNK_BYTES : OUTPUT_LARGE_CHUNK_BYTES;
+    if (this.#closed || this.#backlog + size > OUTPUT_BACKLOG_BYTES) {
       this.#state.lost++;
       return undefined;
     }
-    const chunk = this.#spare.pop() ?? new Chunk();
+    const chunk = (small ? this.#spare.pop() : undefined) ?? new Chunk(size);
     this.#chunks.push(chunk);
+    this.#backlog += size;
     return chunk;
   }
 
@@ -131,7 +142,10 @@ export class LineOutput implements LogOutput {
   /** The first chunk is written: keep its memory for the next lines. */
   #recycle(): void {
     const chunk = this.#chunks.shift();
-    if (!chunk || this.#spare.length >= SPARE_CHUNKS) return;
+    if (!chunk) return;
+    const { length: size } = chunk.bytes;
+    this.#backlog -= size;
+    if (size > OUTPUT_CHUNK_BYTES || this.#spare.length >= SMALL_CHUNKS) return;
     chunk.length = 0;
     chunk.written = 0;
     this.#spare.push(chunk);
@@ -150,6 +164,7 @@ export class LineOutput implements LogOutput {
       for (let i = written; i < length; i++) if (bytes[i] === NEWLINE) this.#state.lost++;
     }
     this.#chunks.length = 0;
+    this.#backlog = 0;
     this.#spare.length = 0;
   }
 }
