@@ -19,7 +19,12 @@ export type Measure = [names: string[], run: (contender: Contender) => Promise<s
 export const MEASURES: Measure[] = [
   [["exec to active", "RSS idle"], start],
   [["flood of 200,000: in the history", "… told as dropped", "… rate", "… CPU an event"], flood],
-  [["flood of 1,000,000: RSS at most, RSS after"], largeFlood],
+  [[
+    "flood of 1,000,000: in the history",
+    "… of 1,000,000 told as dropped",
+    "… of 1,000,000 rate",
+    "RSS at most, RSS after",
+  ], largeFlood],
   [["flood at a running service: CPU a packet", "… told as dropped"], serviceFlood],
   [["lone SYN to history line, median / p95"], loneHistory],
   [["lone SYN to KILL_ROUTE running, median / p95"], loneCommand],
@@ -69,10 +74,18 @@ async function largeFlood(contender: Contender): Promise<string[]> {
   writeFlood(file, LARGE_FLOOD_PACKETS);
   let most = 0;
   const timer = setInterval(() => most = Math.max(most, subject.rssMiB()), 20);
-  await replay(network, file);
+  const rate = await replay(network, file);
   await pause(2000);
   clearInterval(timer);
-  return [`${most.toFixed(0)} MiB, ${subject.rssMiB().toFixed(0)} MiB`];
+  const after = subject.rssMiB();
+  await subject.stop();
+  const events = await countLines(`${subject.folder}/history`);
+  return [
+    `${(100 * events / LARGE_FLOOD_PACKETS).toFixed(1)} %`,
+    droppedIn(subject),
+    `${Math.round(rate / 1000)},000/s`,
+    `${most.toFixed(0)} MiB, ${after.toFixed(0)} MiB`,
+  ];
 }
 
 async function serviceFlood(contender: Contender): Promise<string[]> {

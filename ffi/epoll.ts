@@ -18,31 +18,43 @@ const EVENT_BYTES = Deno.build.arch === "x86_64" ? 12 : 16;
 const DATA_OFFSET = EVENT_BYTES - 8;
 const MOST_EVENTS = 64;
 
-// A wait that is over at once means that work comes faster than it is done. After some of these in
-// a row it is left to gather for a moment: each wait costs a hop to another thread and back.
+// A wait that is over at once means that work comes as fast as it is done. After some of these in
+// a row it is left to gather for a moment: each wait costs a hop to another thread and back. A handler
+// that has left work behind has gathered enough of it, but others may ask for the moment.
 const INSTANT_WAIT_MS = 0.3;
 const INSTANT_WAITS = 4;
 const GATHER_MS = 4;
+
+/**
+ * Serves a descriptor that can be read.
+ *
+ * @returns true when it has left something to be read
+ */
+export type ReadHandler = () => boolean | void;
 
 /** Waits for many descriptors at once and calls each one's handler when it can be read. */
 export class Poller {
   readonly #libc = libc();
   readonly #epoll: number;
   readonly #wakeup: number;
-  readonly #handlers = new Map<number, () => void>();
+  readonly #handlers = new Map<number, ReadHandler>();
   #stopped = false;
   #inRound = false;
   /** What {@link afterRound} was given, and is still to be done. */
   #deferred: (() => void)[] = [];
   /** Called after each round of handlers: for work that only makes sense when something happened. */
   onRound: () => void = () => {};
+  /** Asked after a round that has left work behind: whether threads that write need a moment to catch up. */
+  mustPause: () => boolean = () => false;
 
   /** @throws {SystemError} when the kernel gives no descriptor */
   constructor() {
     this.#epoll = check(this.#libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     this.#wakeup = check(this.#libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     const count = new Uint8Array(8);
-    this.add(this.#wakeup, () => this.#libc.read(this.#wakeup, count, 8n));
+    this.add(this.#wakeup, () => {
+      this.#libc.read(this.#wakeup, count, 8n);
+    });
   }
 
   /**
@@ -51,7 +63,7 @@ export class Poller {
    *
    * @throws {SystemError} when `fd` cannot be polled
    */
-  add(fd: number, handler: () => void): void {
+  add(fd: number, handler: ReadHandler): void {
     const event = new DataView(new ArrayBuffer(EVENT_BYTES));
     event.setUint32(0, EPOLLIN, true);
     event.setInt32(DATA_OFFSET, fd, true);
@@ -78,10 +90,11 @@ export class Poller {
       const start = performance.now();
       // The result is -1 when a signal ended the wait: there is nothing to do but wait again.
       const count = await this.#libc.epoll_wait(this.#epoll, events, MOST_EVENTS, -1);
-      instantWaits = performance.now() - start < INSTANT_WAIT_MS ? instantWaits + 1 : 0;
-      this.#round(events, count);
+      const instant = performance.now() - start < INSTANT_WAIT_MS;
+      const workIsLeft = this.#round(events, count);
+      instantWaits = instant && !workIsLeft ? instantWaits + 1 : 0;
       this.onRound();
-      if (instantWaits >= INSTANT_WAITS) {
+      if (instantWaits >= INSTANT_WAITS || (workIsLeft && this.mustPause())) {
         await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
       }
     }
@@ -104,17 +117,20 @@ export class Poller {
     this.#libc.write(this.#wakeup, new BigUint64Array([1n]), 8n);
   }
 
-  #round(events: DataView, count: number): void {
+  /** @returns whether one of the handlers has left something to be read */
+  #round(events: DataView, count: number): boolean {
     this.#inRound = true;
+    let workIsLeft = false;
     for (let i = 0; i < count && !this.#stopped; i++) {
       const fd = events.getInt32(i * EVENT_BYTES + DATA_OFFSET, true);
-      this.#handlers.get(fd)?.();
+      if (this.#handlers.get(fd)?.()) workIsLeft = true;
     }
     this.#inRound = false;
     const tasks = this.#deferred;
-    if (tasks.length === 0) return;
+    if (tasks.length === 0) return workIsLeft;
     this.#deferred = [];
     for (const task of tasks) task();
+    return workIsLeft;
   }
 
   /** Gives the descriptors back; only after {@link run} has returned. */

@@ -51,6 +51,11 @@ export class RunOutputs {
     return this.lossy.reduce((sum, { state }) => sum + state.lost, this.#linesLostBefore);
   }
 
+  /** Whether an output is so far behind that lines had better come slower. */
+  get areBehind(): boolean {
+    return this.lossy.some(({ state }) => state.behind);
+  }
+
   /** Outputs that may lose lines. */
   get lossy(): LogOutput[] {
     const { history } = this.events;

@@ -198,6 +198,7 @@ export class Watch {
   /** Watches until {@link stop}, and then puts everything in order. */
   async run(): Promise<void> {
     this.#poller.onRound = () => this.#losses.soon();
+    this.#poller.mustPause = () => this.#outputs.areBehind;
     this.#log.notice("Portsentry is now active and listening.");
     this.#losses.soon();
     this.#manager.ready(this.#poller, () => this.#report.statusLine());

@@ -53,7 +53,7 @@ export class LineOutput implements LogOutput {
   #backlog = 0;
   #writing: Promise<void> | undefined;
   #closed = false;
-  readonly #state: OutputState = { lost: 0, failure: undefined };
+  readonly #state: OutputState = { lost: 0, failure: undefined, behind: false };
 
   /**
    * @param name what a person calls it, such as `stdout` or a file's path
@@ -113,8 +113,13 @@ export class LineOutput implements LogOutput {
     }
     const chunk = (small ? this.#spare.pop() : undefined) ?? new Chunk(size);
     this.#chunks.push(chunk);
-    this.#backlog += size;
+    this.#grow(size);
     return chunk;
+  }
+
+  #grow(bytes: number): void {
+    this.#backlog += bytes;
+    this.#state.behind = this.#backlog >= OUTPUT_BACKLOG_BYTES / 4;
   }
 
   async #drain(): Promise<void> {
@@ -144,7 +149,7 @@ export class LineOutput implements LogOutput {
     const chunk = this.#chunks.shift();
     if (!chunk) return;
     const { length: size } = chunk.bytes;
-    this.#backlog -= size;
+    this.#grow(-size);
     if (size > OUTPUT_CHUNK_BYTES || this.#spare.length >= SMALL_CHUNKS) return;
     chunk.length = 0;
     chunk.written = 0;
@@ -164,7 +169,7 @@ export class LineOutput implements LogOutput {
       for (let i = written; i < length; i++) if (bytes[i] === NEWLINE) this.#state.lost++;
     }
     this.#chunks.length = 0;
-    this.#backlog = 0;
+    this.#grow(-this.#backlog);
     this.#spare.length = 0;
   }
 }

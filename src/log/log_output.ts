@@ -16,6 +16,8 @@ export interface OutputState {
   lost: number;
   /** Why the last write failed; undefined when it worked. */
   failure: string | undefined;
+  /** Whether so much waits that lines had better come slower. */
+  behind: boolean;
 }
 
 /** Takes lines, never blocks, and counts what it loses. */

@@ -35,7 +35,7 @@ export function syslogDatagram(
 /** Lines to the system logger. */
 export class SyslogOutput implements LogOutput {
   readonly name = "syslog";
-  readonly #state: OutputState = { lost: 0, failure: undefined };
+  readonly #state: OutputState = { lost: 0, failure: undefined, behind: false };
   readonly #waiting: Uint8Array<ArrayBuffer>[] = [];
   #socket: UnixDatagram | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -54,6 +54,7 @@ export class SyslogOutput implements LogOutput {
       return;
     }
     this.#waiting.push(datagram);
+    this.#state.behind = this.#waiting.length >= SYSLOG_PENDING_LINES / 4;
     this.#timer ??= setTimeout(() => this.#retry(), SYSLOG_RETRY_MS);
   }
 
@@ -74,6 +75,7 @@ export class SyslogOutput implements LogOutput {
     let sent = 0;
     while (sent < this.#waiting.length && this.#send(this.#waiting[sent])) sent++;
     this.#waiting.splice(0, sent);
+    this.#state.behind = this.#waiting.length >= SYSLOG_PENDING_LINES / 4;
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#retry(), SYSLOG_RETRY_MS);
   }
 

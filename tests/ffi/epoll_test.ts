@@ -39,3 +39,27 @@ Deno.test("Poller.afterRound() outside of a round waits for nothing but the code
   poller.close();
   assert.deepEqual(order, ["now", "after"]);
 });
+
+Deno.test("Poller asks whether it must pause only after a round that has left something to be read", async () => {
+  const poller = new Poller();
+  const fd = libc().eventfd(1, EFD_NONBLOCK);
+  const order: string[] = [];
+  try {
+    poller.add(fd, () => {
+      order.push("handled");
+      return order.length < 4;
+    });
+    poller.mustPause = () => {
+      order.push("asked");
+      return true;
+    };
+    poller.onRound = () => {
+      if (order.length >= 6) poller.stop();
+    };
+    await poller.run();
+  } finally {
+    poller.close();
+    libc().close(fd);
+  }
+  assert.deepEqual(order, ["handled", "asked", "handled", "asked", "handled", "handled"]);
+});
