@@ -286,6 +286,9 @@ export const STATE_RETRY_MS = 1000;
 /** A change of the wall clock that is more than keeping it right: somebody has set it. */
 export const CLOCK_STEP_MS = 2000;
 
+/** Blocks are looked at so often for hosts that must not be blocked any more. */
+export const SPARED_LOOK_MS = 2000;
+
 /** Where a running program takes commands, unless CONTROL_SOCKET names another place. */
 export const DEFAULT_CONTROL_SOCKET = "/run/portsentry/control.sock";
 

@@ -7,10 +7,11 @@
 import type { Poller } from "../../ffi/epoll.ts";
 import type { Config } from "../config/config.ts";
 import { StartError } from "../config/fault.ts";
-import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, STATE_TIDY_MS } from "../limits.ts";
+import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, SPARED_LOOK_MS, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { Blocks } from "./blocks.ts";
 import { Firewall } from "./firewall.ts";
+import { targetOf } from "./firewall_table.ts";
 import type { LockoutGuard } from "./lockout_guard.ts";
 import { StateKeeper } from "./state_keeper.ts";
 
@@ -23,7 +24,7 @@ export interface BlockadeParts {
 }
 
 /** Knows whether a network holds a host that must never be blocked. */
-export type NetworkGuard = Pick<LockoutGuard, "holdsProtected">;
+export type NetworkGuard = Pick<LockoutGuard, "holdsProtected" | "version">;
 
 /** A firewall in force. */
 export class Blockade {
@@ -31,9 +32,11 @@ export class Blockade {
   readonly #log: Logger;
   readonly #state: StateKeeper;
   readonly #firewall: Firewall;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   #config: Config;
   #guard: NetworkGuard | undefined;
+  /** Of the guard, when the blocks were last looked at. */
+  #guardVersion: number | undefined;
   /** What the wall clock shows when performance.now() is 0. */
   #clockMs = clockMs();
 
@@ -64,7 +67,10 @@ export class Blockade {
       this.#firewall.close(true);
       throw startError(config, error);
     }
-    this.#timer = setInterval(() => this.#tidy(), STATE_TIDY_MS);
+    this.#timers = [
+      setInterval(() => this.#tidy(), STATE_TIDY_MS),
+      setInterval(() => this.#lookForSpared(), SPARED_LOOK_MS),
+    ];
   }
 
   /** Whether another configuration can go on with this firewall and this file. */
@@ -77,8 +83,11 @@ export class Blockade {
   /** Goes by another configuration, that this one {@link serves}, and another guard. */
   reconfigure(config: Config, guard: NetworkGuard | undefined): void {
     this.#config = config;
-    this.#guard = guard;
     this.blocks.reconfigure(config);
+    if (guard === this.#guard) return;
+    this.#guard = guard;
+    this.#guardVersion = undefined;
+    this.#lookForSpared();
   }
 
   /** Puts the blocks into the kernel anew, after somebody else has used the table. */
@@ -92,7 +101,7 @@ export class Blockade {
 
   /** Ends the watch over the blocks; they stay in the kernel unless FIREWALL_KEEP is 0. */
   close(keep = this.#config.firewallKeep): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#tidy();
     this.#state.close();
     try {
@@ -104,9 +113,34 @@ export class Blockade {
 
   #restore(): void {
     this.blocks.restore(this.#state.found);
+    this.#lookForSpared();
     this.#firewall.restore(this.blocks.current());
     if (this.blocks.size > 0) {
       this.#log.notice(`${this.blocks.size} blocks are in force from before the start`);
+    }
+  }
+
+  /**
+   * Who is blocked may become a host that this one cannot do without: the gateway of another network,
+   * a name server that is new, who logs in before this program is started again.
+   */
+  #lookForSpared(): void {
+    const guard = this.#guard;
+    if (!guard || guard.version === this.#guardVersion) return;
+    this.#guardVersion = guard.version;
+    try {
+      const lifted = this.blocks.unblock(({ host }) => {
+        const { set, key } = targetOf(host);
+        return guard.holdsProtected({ address: key, prefix: set.bits });
+      });
+      for (const { host } of lifted) {
+        this.#log.notice(
+          `Host ${host} is not blocked any more: this host cannot do without it (LOCKOUT_GUARD)`,
+        );
+      }
+    } catch (error) {
+      this.#guardVersion = undefined; // the next look tries again
+      this.#log.error(`LOCKOUT_GUARD: ${error instanceof Error ? error.message : error}`);
     }
   }
 

@@ -149,6 +149,7 @@ export class Blocks {
    */
   unblock(wanted: (record: BlockRecord) => boolean): BlockRecord[] {
     const lifted = this.list().filter(wanted);
+    if (lifted.length === 0) return lifted;
     const hosts = lifted.map(({ host }) => host);
     this.#parts.firewall.unblock(hosts);
     for (const host of hosts) this.#lift(host);

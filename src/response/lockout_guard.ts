@@ -33,8 +33,9 @@ const FACTS = [
   { what: "the default gateways", reason: "is a default gateway" },
   { what: "the name servers", reason: "is a name server of this host" },
   { what: "who is notified", reason: "is notified by this host" },
+  { what: "what is no host", reason: "is no host: those that have no address yet send from it" },
 ] as const;
-const Fact = { Addresses: 0, Gateways: 1, NameServers: 2, Notified: 3 } as const;
+const Fact = { Addresses: 0, Gateways: 1, NameServers: 2, Notified: 3, NoHost: 4 } as const;
 type Fact = typeof Fact[keyof typeof Fact];
 
 /** 127.0.0.0, with a prefix of 104 bits in the table's form. */
@@ -42,6 +43,12 @@ const LOOPBACK4 = tableAddress(Uint8Array.of(127, 0, 0, 0));
 
 /** ::1, whether the loopback interface is up or not. */
 const LOOPBACK6 = Uint8Array.from({ length: 16 }, (_, i) => i === 15 ? 1 : 0);
+
+/**
+ * 0.0.0.0 and ::, which DHCP and duplicate address detection send from: to block them keeps every
+ * client from a DHCP server, and costs a forged packet.
+ */
+const NO_HOST = [new Uint8Array(4), new Uint8Array(16)];
 
 /** Says which hosts must be spared, as this host is at the moment. Opens no port, writes nothing. */
 export class LockoutGuard {
@@ -58,6 +65,7 @@ export class LockoutGuard {
   readonly #pace = new Pace();
   #changed = true;
   #nextLookMs = -Infinity;
+  #version = 0;
 
   constructor({ isService, onWarning }: LockoutGuardOptions) {
     this.#onWarning = onWarning;
@@ -70,7 +78,14 @@ export class LockoutGuard {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
     }
+    this.#learn(Fact.NoHost, () => NO_HOST);
     this.#refresh();
+  }
+
+  /** Changes whenever other hosts are to be spared, those apart that are merely connected. */
+  get version(): number {
+    this.#refresh();
+    return this.#version;
   }
 
   /**
@@ -133,7 +148,10 @@ export class LockoutGuard {
   /** @returns false when it cannot be known now; what was known of it stays good */
   #learn(fact: Fact, list: () => Uint8Array[]): boolean {
     try {
-      this.#known[fact] = list();
+      const addresses = list();
+      if (textOf(addresses) === textOf(this.#known[fact])) return true;
+      this.#known[fact] = addresses;
+      this.#version++;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#warn(FACTS[fact].what, error.message);
@@ -155,6 +173,10 @@ export class LockoutGuard {
 
 function ownAddresses(): Uint8Array[] {
   return [LOOPBACK6, ...listAddresses().map(({ address }) => address)];
+}
+
+function textOf(addresses: readonly Uint8Array[]): string {
+  return addresses.map((address) => address.toHex()).join();
 }
 
 /** Whether some of a network is in 127.0.0.0/8, all of which the kernel takes for itself. */

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { ethernet, ipv4, ipv6, tcp } from "../frames.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 import { eventLine, Program } from "./program.ts";
+import { blocked, Shared } from "./shared_state.ts";
 
 const SERVICE = 2222;
 const BLOCKED = ["false", "true", "false", "true"];
@@ -115,6 +116,74 @@ for (const version of [4, 6] as const) {
       Deno.removeSync(folder, { recursive: true });
     }
   });
+}
+
+Deno.test("LOCKOUT_GUARD spares 0.0.0.0 and ::, which hosts without an address send from", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\nSTATE_FILE="FOLDER/state.db"`,
+    namespace: network.watched,
+  });
+  await network.inject([forged([0, 0, 0, 0]), forged("::")]);
+  assert.deepEqual(await program.events(2), [
+    eventLine({ source: "0.0.0.0", port: 23, flags: SPARED }),
+    eventLine({ source: "::", port: 23, options: "unknown", flags: SPARED }),
+  ]);
+});
+
+Deno.test("LOCKOUT_GUARD lifts the block of a host that this one cannot do without any more", async () => {
+  await using network = await Network.create();
+  const { watched } = network;
+  await using _service = await network.listen(`tcp/::/${SERVICE}`);
+  using shared = new Shared(network);
+  const become = [
+    `ip -n ${watched} route add default via 192.0.2.254`,
+    `ip -n ${watched} addr add 203.0.113.1/32 dev lo`,
+    `ip -n ${watched} addr add 2001:db8:7::1/128 dev lo nodad`,
+  ];
+  const hosts = ["192.0.2.254", "203.0.113.1", "2001:db8:7::9", SCANNER.ipv4, "198.51.100.7"];
+  let connection: Deno.ChildProcess | undefined;
+  try {
+    {
+      await using program = await shared.start('FIREWALL_KEEP="0"');
+      for (const host of hosts) await program.command("block", host);
+      assert.equal((await blocked(program)).length, 5);
+      await program.stop();
+    }
+    // What may be otherwise after a start: here two hosts, and while it runs the third.
+    for (const command of become.slice(0, 2)) await run(words(command));
+    connection = holdConnection(network, WATCHED.ipv4);
+    await untilConnected(network);
+    await using program = await shared.start();
+    assert.deepEqual((await blocked(program)).map(({ host }) => host).sort(), [
+      "198.51.100.7",
+      "2001:db8:7::/64",
+    ]);
+    await run(words(become[2]));
+    await program.until(
+      () => program.stdout.includes("Host 2001:db8:7::/64 is not blocked any more"),
+      "the network that holds an address of this host is let go",
+    );
+    assert.deepEqual((await blocked(program)).map(({ host }) => host), ["198.51.100.7"]);
+    for (const host of ["192.0.2.254", "203.0.113.1", SCANNER.ipv4]) {
+      const told = `Host ${host} is not blocked any more: ` +
+        "this host cannot do without it (LOCKOUT_GUARD)\n";
+      assert.ok(program.stdout.includes(told), `${told}\n---\n${program.stdout}`);
+    }
+    const { stdout } = await network.onWatched("nft list table inet portsentry");
+    assert.match(stdout, /198\.51\.100\.7/);
+    assert.doesNotMatch(stdout, /192\.0\.2\.|203\.0\.113\.1|2001:db8:7/);
+  } finally {
+    connection?.kill("SIGKILL");
+    await connection?.status;
+  }
+});
+
+async function untilConnected(network: Network): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while ((await network.onWatched(`ss -Htn state established sport = :${SERVICE}`)).stdout === "") {
+    assert.ok(performance.now() < deadline, "nobody connects");
+  }
 }
 
 Deno.test("LOCKOUT_GUARD=0 spares nobody but whom the ignore file names", async () => {

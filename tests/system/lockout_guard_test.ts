@@ -177,7 +177,8 @@ Deno.test("the guard spares this host's addresses and gateways, as they come and
       "-6 route add 2001:db8:8::/48 via 2001:db8::f0",
     );
     await spared(["192.0.2.240"], GATEWAY);
-    await spared(["192.0.2.241", "2001:db8::f0", "0.0.0.0"], null);
+    await spared(["192.0.2.241", "2001:db8::f0"], null);
+    await spared(["0.0.0.0", "::"], "is no host: those that have no address yet send from it");
   });
   await test.step("a gateway among more changes than the kernel keeps for anybody", async () => {
     const batch = await Deno.makeTempFile();
