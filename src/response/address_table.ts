@@ -24,6 +24,14 @@ export function tableAddress(address: Uint8Array): Uint8Array {
   return mapped;
 }
 
+/** An address of the table in its own length: 4 bytes for IPv4. */
+export function ownAddress(address: Uint8Array): Uint8Array {
+  for (let i = 0; i < MAPPED_BYTES; i++) {
+    if (address[i] !== (i < MAPPED_BYTES - 2 ? 0 : 0xff)) return address;
+  }
+  return address.subarray(MAPPED_BYTES);
+}
+
 /** A hash table with open addressing, at most half full. */
 export class AddressTable {
   readonly #hashKey = newHashKey();
@@ -69,12 +77,17 @@ export class AddressTable {
     if (prefix === 128) return this.get(network) !== 0;
     if (this.#networks?.prefix !== prefix) {
       const table = new AddressTable();
-      for (let place = 0; place < this.#values.length; place++) {
-        if (this.#values[place] !== 0) table.add(clearHostBits(this.#addressAt(place), prefix), 1);
-      }
+      for (const address of this.addresses()) table.add(clearHostBits(address, prefix), 1);
       this.#networks = { prefix, table };
     }
     return this.#networks.table.get(clearHostBits(network, prefix)) !== 0;
+  }
+
+  /** All addresses, of 16 bytes; good until the table changes. */
+  *addresses(): Iterable<Uint8Array> {
+    for (let place = 0; place < this.#values.length; place++) {
+      if (this.#values[place] !== 0) yield this.#addressAt(place);
+    }
   }
 
   #addressAt(place: number): Uint8Array {

@@ -9,9 +9,9 @@ import type { Config } from "../config/config.ts";
 import { StartError } from "../config/fault.ts";
 import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, SPARED_LOOK_MS, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
+import { formatAddress } from "../packet/address.ts";
 import { Blocks } from "./blocks.ts";
 import { Firewall } from "./firewall.ts";
-import { targetOf } from "./firewall_table.ts";
 import type { LockoutGuard } from "./lockout_guard.ts";
 import { StateKeeper } from "./state_keeper.ts";
 
@@ -23,8 +23,8 @@ export interface BlockadeParts {
   log: Logger;
 }
 
-/** Knows whether a network holds a host that must never be blocked. */
-export type NetworkGuard = Pick<LockoutGuard, "holdsProtected" | "version">;
+/** Knows which hosts must never be blocked. */
+export type NetworkGuard = Pick<LockoutGuard, "holdsProtected" | "hosts" | "version">;
 
 /** A firewall in force. */
 export class Blockade {
@@ -74,10 +74,8 @@ export class Blockade {
   }
 
   /** Whether another configuration can go on with this firewall and this file. */
-  serves({ firewall, stateFile, blockPrefixIpv6, blockMax }: Config): boolean {
-    const old = this.#config;
-    return firewall === old.firewall && stateFile === old.stateFile &&
-      blockPrefixIpv6 === old.blockPrefixIpv6 && blockMax === old.blockMax;
+  serves({ firewall, stateFile }: Config): boolean {
+    return firewall === this.#config.firewall && stateFile === this.#config.stateFile;
   }
 
   /** Goes by another configuration, that this one {@link serves}, and another guard. */
@@ -129,19 +127,27 @@ export class Blockade {
     if (!guard || guard.version === this.#guardVersion) return;
     this.#guardVersion = guard.version;
     try {
-      const lifted = this.blocks.unblock(({ host }) => {
-        const { set, key } = targetOf(host);
-        return guard.holdsProtected({ address: key, prefix: set.bits });
-      });
-      for (const { host } of lifted) {
-        this.#log.notice(
-          `Host ${host} is not blocked any more: this host cannot do without it (LOCKOUT_GUARD)`,
-        );
-      }
+      // A host and its network may be blocked both.
+      while (this.blocks.size > 0 && this.#liftSpared(guard)) continue;
     } catch (error) {
       this.#guardVersion = undefined; // the next look tries again
       this.#log.error(`LOCKOUT_GUARD: ${error instanceof Error ? error.message : error}`);
     }
+  }
+
+  /** @returns whether there were any */
+  #liftSpared(guard: NetworkGuard): boolean {
+    const wrong = new Set<string | undefined>();
+    for (const address of guard.hosts()) {
+      wrong.add(this.blocks.blockOf(formatAddress(address.length === 4 ? 4 : 6, address)));
+    }
+    const lifted = this.blocks.unblock(({ host }) => wrong.has(host));
+    for (const { host } of lifted) {
+      this.#log.notice(
+        `Host ${host} is not blocked any more: this host cannot do without it (LOCKOUT_GUARD)`,
+      );
+    }
+    return lifted.length > 0;
   }
 
   #tidy(): void {

@@ -55,6 +55,8 @@ interface Waiting extends Wanted {
 export class Blocks {
   #parts: BlocksParts;
   readonly #inForce = new Map<string, InForce>();
+  /** Of the IPv6 networks among them, now or before: BLOCK_PREFIX_IPV6 may have been another. */
+  readonly #prefixes = new Set<number>();
   /** By their end; an entry whose block has been lifted or renewed meanwhile counts for nothing. */
   #ends = new TinyQueue<InForce>([], (a, b) => a.endMs - b.endMs);
   #waiting = new Map<string, Waiting>();
@@ -67,9 +69,10 @@ export class Blocks {
     this.#parts = parts;
   }
 
-  /** Goes by another configuration from the next block on. */
+  /** Goes by another configuration from the next block on; by its BLOCK_MAX at once. */
   reconfigure(config: Config): void {
     this.#parts = { ...this.#parts, config };
+    this.#liftExcess();
   }
 
   get size(): number {
@@ -106,17 +109,27 @@ export class Blocks {
     const wallMs = Date.now();
     const now = performance.now();
     const left = records.map((record) => ({ record, endMs: now + remainingMs(record, wallMs) }))
-      .filter(({ endMs }) => endMs > now).sort((a, b) => b.endMs - a.endMs)
-      .slice(0, this.#parts.config.blockMax);
-    for (const entry of left) this.#inForce.set(entry.record.host, entry);
+      .filter(({ endMs }) => endMs > now);
+    for (const entry of left) this.#put(entry);
     this.#rebuildEnds();
+    this.#liftExcess();
   }
 
   /** @param host an address as events write it */
   has(host: string): boolean {
+    return this.blockOf(host) !== undefined;
+  }
+
+  /** What of {@link list} keeps a host out: itself, or its network. */
+  blockOf(host: string): string | undefined {
     this.#dropEnded();
-    return this.#inForce.has(host) ||
-      (host.includes(":") && this.#inForce.has(this.#networkOf(host)));
+    if (this.#inForce.has(host)) return host;
+    if (!host.includes(":")) return undefined;
+    for (const prefix of this.#prefixes) {
+      const network = networkOf(host, prefix);
+      if (this.#inForce.has(network)) return network;
+    }
+    return undefined;
   }
 
   /**
@@ -228,7 +241,7 @@ export class Blocks {
    * @returns why not
    */
   #putIntoForce(entries: readonly InForce[]): string | undefined {
-    const { firewall, state, log } = this.#parts;
+    const { firewall, state } = this.#parts;
     const room = this.#makeRoom(entries);
     try {
       if (room.length > 0) firewall.unblock(room);
@@ -243,16 +256,36 @@ export class Blocks {
     for (const host of room) this.#lift(host);
     this.#made += entries.length;
     for (const entry of entries) {
-      this.#inForce.set(entry.record.host, entry);
+      this.#put(entry);
       this.#ends.push(entry);
     }
     state.add(entries.map(({ record }) => record), room);
-    if (room.length > 0) {
-      log.error(
-        `BLOCK_MAX is reached: ${room.length} blocks that would have ended first are lifted`,
-      );
-    }
+    this.#tellRoom(room);
     return undefined;
+  }
+
+  /** What BLOCK_MAX does not allow any more. */
+  #liftExcess(): void {
+    const { firewall, state, log } = this.#parts;
+    const room = this.#makeRoom([]);
+    if (room.length === 0) return;
+    try {
+      firewall.unblock(room);
+    } catch (error) {
+      this.#rebuildEnds(); // the next block tries again
+      log.error(`BLOCK_MAX: ${error instanceof Error ? error.message : error}`);
+      return;
+    }
+    for (const host of room) this.#lift(host);
+    state.add([], room);
+    this.#tellRoom(room);
+  }
+
+  #tellRoom({ length }: readonly string[]): void {
+    if (length === 0) return;
+    this.#parts.log.error(
+      `BLOCK_MAX is reached: ${length} blocks that would have ended first are lifted`,
+    );
   }
 
   /** Hosts to lift so that these find room: those that would end first. */
@@ -285,6 +318,13 @@ export class Blocks {
     }
   }
 
+  #put(entry: InForce): void {
+    const { host } = entry.record;
+    this.#inForce.set(host, entry);
+    const slash = host.indexOf("/");
+    if (slash >= 0) this.#prefixes.add(Number(host.slice(slash + 1)));
+  }
+
   #lift(host: string): void {
     if (this.#inForce.delete(host)) this.#lifted++;
   }
@@ -303,13 +343,13 @@ export class Blocks {
     const { config: { blockPrefixIpv6: prefix }, holdsProtected } = this.#parts;
     if (!host.includes(":") || prefix === 128) return host;
     const address = clearHostBits(addressBytes(host), prefix);
-    return holdsProtected({ address, prefix }) ? host : this.#networkOf(host);
+    return holdsProtected({ address, prefix }) ? host : networkOf(host, prefix);
   }
+}
 
-  #networkOf(host: string): string {
-    const prefix = this.#parts.config.blockPrefixIpv6;
-    return `${formatAddress(6, clearHostBits(addressBytes(host), prefix))}/${prefix}`;
-  }
+/** The network of an IPv6 host, as blocks have it. */
+function networkOf(host: string, prefix: number): string {
+  return `${formatAddress(6, clearHostBits(addressBytes(host), prefix))}/${prefix}`;
 }
 
 function kernelBlock(host: string, endMs: number): Block {

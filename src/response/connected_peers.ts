@@ -60,6 +60,12 @@ export class ConnectedPeers {
     return this.#peers.hasWithin(network, prefix);
   }
 
+  /** All of them, 16 bytes each; good until the next question. */
+  all(): Iterable<Uint8Array> {
+    this.#refresh();
+    return this.#peers.addresses();
+  }
+
   close(): void {
     this.#counters?.close();
     this.#closeDiagnosis();

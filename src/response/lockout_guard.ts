@@ -10,7 +10,7 @@ import { listGateways, RouteChanges } from "../../ffi/routes.ts";
 import { type Network, samePrefix } from "../config/network.ts";
 import { NAME_SERVERS_MS } from "../limits.ts";
 import { addressBytes } from "../packet/address.ts";
-import { AddressTable, tableAddress } from "./address_table.ts";
+import { AddressTable, ownAddress, tableAddress } from "./address_table.ts";
 import { ConnectedPeers } from "./connected_peers.ts";
 import { NeededHosts } from "./needed_hosts.ts";
 import { readNameServers } from "./name_servers.ts";
@@ -111,6 +111,13 @@ export class LockoutGuard {
     const prefix = network.prefix + (network.address.length === 4 ? 96 : 0);
     return meetsLoopback4(address, prefix) || this.#table.hasWithin(address, prefix) ||
       this.#peers.hasWithin(address, prefix);
+  }
+
+  /** All addresses that must be spared, 4 or 16 bytes each; of 127.0.0.0/8 those that are in use. */
+  *hosts(): Iterable<Uint8Array> {
+    this.#refresh();
+    for (const addresses of this.#known) yield* addresses;
+    for (const address of this.#peers.all()) yield ownAddress(address);
   }
 
   /** Spares the hosts of NOTIFY_URL from now on, and no others that were notified before. */

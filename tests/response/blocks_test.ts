@@ -30,12 +30,14 @@ function setUp(
   settings: Partial<Config> = {},
   spared: (text: string) => boolean = () => false,
   stateFile?: string,
+  kept?: StateKeeper,
 ) {
   const log = new Logger({ verbose: false, debug: false, outputs: [] });
   const kernel = new Kernel();
-  const state = new StateKeeper(stateFile, log);
+  const state = kept ?? new StateKeeper(stateFile, log);
+  const config = { ...defaultConfig("portsentry.conf"), ...settings };
   const blocks = new Blocks({
-    config: { ...defaultConfig("portsentry.conf"), ...settings },
+    config,
     firewall: kernel,
     state,
     holdsProtected: ({ address, prefix }) => spared(`${address}/${prefix}`),
@@ -43,7 +45,7 @@ function setUp(
     log,
   });
   state.current = () => blocks.list();
-  return { blocks, kernel, state };
+  return { blocks, kernel, state, config };
 }
 
 async function blocked(blocks: Blocks, host: string, seconds?: number): Promise<BlockRecord> {
@@ -171,6 +173,36 @@ Deno.test("Blocks.restore() takes what is left of each block, whatever the clock
   assert.ok(Math.abs(left.get("192.0.2.1")! - 30_000) < 1000);
   assert.equal(left.get("192.0.2.3"), undefined);
   assert.ok(Math.abs(left.get("192.0.2.4")! - 60_000) < 1000);
+});
+
+Deno.test("Blocks.reconfigure() and restore() keep to BLOCK_MAX, and so does the state file", async () => {
+  const { blocks, kernel, state, config } = setUp();
+  for (let n = 1; n <= 5; n++) await blocked(blocks, `192.0.2.${n}`, 60 * n);
+  const before = state.stored();
+  const expected = ["192.0.2.4", "192.0.2.5"];
+  const agree = () => {
+    assert.deepEqual(blocks.list().map(({ host }) => host), expected);
+    assert.deepEqual(state.stored().map(({ host }) => host), expected);
+  };
+  blocks.reconfigure({ ...config, blockMax: 2 });
+  agree();
+  assert.deepEqual([...kernel.held.keys()], expected);
+  // Of a run that allowed more.
+  state.add(before, []);
+  const next = setUp({ blockMax: 2 }, undefined, undefined, state);
+  next.blocks.restore(before);
+  assert.deepEqual(next.blocks.list().map(({ host }) => host), expected);
+  agree();
+});
+
+Deno.test("Blocks.reconfigure() keeps hosts of networks with another BLOCK_PREFIX_IPV6 blocked", async () => {
+  const { blocks, kernel, config } = setUp();
+  await blocked(blocks, "2001:db8::1");
+  blocks.reconfigure({ ...config, blockPrefixIpv6: 128 });
+  assert.ok(blocks.has("2001:db8::2"));
+  await blocked(blocks, "2001:db8:1::1");
+  assert.ok(!blocks.has("2001:db8:1::2"));
+  assert.deepEqual([...kernel.held.keys()], ["2001:db8::/64", "2001:db8:1::1"]);
 });
 
 Deno.test("Blocks: memory, state and kernel hold the same after any course of things", async () => {
