@@ -10,6 +10,7 @@ import { StartError } from "../config/fault.ts";
 import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, SPARED_LOOK_MS, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { formatAddress } from "../packet/address.ts";
+import type { BlockRecord } from "../state/state_file.ts";
 import { Blocks } from "./blocks.ts";
 import { Firewall } from "./firewall.ts";
 import type { LockoutGuard } from "./lockout_guard.ts";
@@ -110,12 +111,23 @@ export class Blockade {
   }
 
   #restore(): void {
-    this.blocks.restore(this.#state.found);
-    this.#lookForSpared();
-    this.#firewall.restore(this.blocks.current());
+    try {
+      this.#restoreFrom(this.#state.found);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#restoreFrom(this.#state.leaveOutUnreadable());
+    }
     if (this.blocks.size > 0) {
       this.#log.notice(`${this.blocks.size} blocks are in force from before the start`);
     }
+  }
+
+  /** @throws {RangeError} when one of them is no host, with nothing changed */
+  #restoreFrom(records: readonly BlockRecord[]): void {
+    this.blocks.restore(records);
+    this.#guardVersion = undefined;
+    this.#lookForSpared();
+    this.#firewall.restore(this.blocks.current());
   }
 
   /**

@@ -104,10 +104,11 @@ export class Blocks {
     for (const { record, endMs } of this.#inForce.values()) yield kernelBlock(record.host, endMs);
   }
 
-  /** Takes over the blocks that a state file remembers, for the rest of their times. */
+  /** Has the blocks that a state file remembers and no others, for the rest of their times. */
   restore(records: readonly BlockRecord[]): void {
     const wallMs = Date.now();
     const now = performance.now();
+    this.#inForce.clear();
     const left = records.map((record) => ({ record, endMs: now + remainingMs(record, wallMs) }))
       .filter(({ endMs }) => endMs > now);
     for (const entry of left) this.#put(entry);

@@ -9,6 +9,8 @@ import { STATE_RETRY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { ForeignStateFile, isDamaged, setAside } from "../state/database.ts";
 import { type BlockRecord, StateFile } from "../state/state_file.ts";
+import { quote } from "../text.ts";
+import { targetOf } from "./firewall_table.ts";
 
 /** Keeps the blocks in force, and knows who was blocked before. */
 export class StateKeeper {
@@ -40,6 +42,25 @@ export class StateKeeper {
     this.#behind = unopened;
     this.found = found;
     this.#learn();
+  }
+
+  /**
+   * What of {@link found} makes sense, and nothing else from now on: a disk that has changed a letter
+   * must not prevent the start. Asked when there is trouble, as it takes a while of 100,000 blocks.
+   */
+  leaveOutUnreadable(): readonly BlockRecord[] {
+    const { found } = this;
+    const good = found.filter(({ host }) => isTarget(host));
+    if (good.length === found.length) return found;
+    const kept = new Set(good);
+    const bad = found.filter((record) => !kept.has(record)).map(({ host }) => host);
+    const more = bad.length > 1 ? `, and of ${bad.length - 1} more,` : "";
+    this.#log.error(
+      `STATE_FILE ${this.#path}: the block of ${quote(bad[0])}${more} is left out: ` +
+        "that is neither an address nor a network",
+    );
+    this.forgive(bad);
+    return good;
   }
 
   /** How many times a host has been blocked, as far as that is remembered. */
@@ -160,6 +181,14 @@ export class StateKeeper {
       );
     }
     this.#behind = true;
+  }
+}
+
+function isTarget(host: string): boolean {
+  try {
+    return targetOf(host) !== undefined;
+  } catch {
+    return false;
   }
 }
 

@@ -44,6 +44,27 @@ Deno.test("STATE_FILE: a damaged one is told and set aside, and blocking goes on
   assert.equal((await blocked(second)).length, 1);
 });
 
+Deno.test("STATE_FILE: a block of no address is told and left out, and the others are in force", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  const { DatabaseSync } = await import("node:sqlite");
+  {
+    await using program = await shared.start();
+    for (const host of ["198.51.100.1", "198.51.100.2"]) await program.command("block", host);
+    await program.stop();
+  }
+  // A disk that has turned a bit round in a text is nothing that SQLite sees.
+  const database = new DatabaseSync(shared.state);
+  database.exec("UPDATE blocks SET host = '198.51.100.q' WHERE host = '198.51.100.1'");
+  database.close();
+  await using program = await shared.start();
+  assert.match(program.stderr, /^STATE_FILE \S+: the block of "198\.51\.100\.q" is left out: /m);
+  assert.deepEqual((await blocked(program)).map(({ host }) => host), ["198.51.100.2"]);
+  await program.stop();
+  await using second = await shared.start();
+  assert.equal(second.stderr, "");
+});
+
 Deno.test("STATE_FILE: somebody else's database is told and left, and blocking goes on", async () => {
   await using network = await Network.create();
   using shared = new Shared(network);
