@@ -1,5 +1,5 @@
 /**
- * unix(7) stream sockets in the file system, and who is at the other end of one.
+ * unix(7) stream sockets, and who is at the other end of one.
  *
  * @module
  */
@@ -76,13 +76,18 @@ export class UnixStream {
 
   /** The user of the process at the other end, as it was when it connected. */
   peerUser(): number {
+    return this.peer().user;
+  }
+
+  /** The process at the other end, and its user, as they were when it connected or listened. */
+  peer(): { process: number; user: number } {
     const credentials = new Uint32Array(UCRED_BYTES / 4);
     const length = new Uint32Array([UCRED_BYTES]);
     check(
       libc().getsockopt(this.fd, SOL_SOCKET, SO_PEERCRED, credentials, length),
       "getsockopt(SO_PEERCRED)",
     );
-    return credentials[1];
+    return { process: credentials[0], user: credentials[1] };
   }
 
   /** @returns bytes received; 0 at the end; -1 when there are none, or the other end has failed */
@@ -113,7 +118,7 @@ export class UnixListener {
   /**
    * Listens, for this user alone: other users may not even connect.
    *
-   * @param path of the socket, with nothing there
+   * @param path of the socket, with nothing there; or a name that begins with NUL, in no file system
    * @throws {SystemError} when it cannot be made
    */
   constructor(path: string) {

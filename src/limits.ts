@@ -286,6 +286,12 @@ export const STATE_RETRY_MS = 1000;
 /** A change of the wall clock that is more than keeping it right: somebody has set it. */
 export const CLOCK_STEP_MS = 2000;
 
+/** Longest wait for whoever has the firewall's table already. */
+export const TABLE_LOCK_MS = 1000;
+
+/** How often it is asked for again, when whoever had it was gone before it could be asked. */
+export const TABLE_LOCK_TRIES = 3;
+
 /** Blocks are looked at so often for hosts that must not be blocked any more. */
 export const SPARED_LOOK_MS = 2000;
 

@@ -26,6 +26,7 @@ import { Notifier } from "./notify/notifier.ts";
 import { Blockade } from "./response/blockade.ts";
 import { BlockedSet } from "./response/blocked_set.ts";
 import { LockoutGuard } from "./response/lockout_guard.ts";
+import { lockTable, type TableLock } from "./response/table_lock.ts";
 import { isDamaged, setAside } from "./state/database.ts";
 import { ScanStore, type StoreCounts } from "./state/scan_store.ts";
 
@@ -49,6 +50,8 @@ export interface Resources {
   notifier?: Notifier | undefined;
   /** Held as long as the state file is open. */
   stateLock?: FileLock | undefined;
+  /** Held as long as there is a blockade. */
+  tableLock?: TableLock | undefined;
 }
 
 /** What opening needs of the run. */
@@ -85,6 +88,9 @@ export function openResources(config: Config, old: Resources, parts: ResourcePar
     opened.control = openControl(config, old.control, parts);
     opened.metrics = openMetrics(config, old.metrics, parts);
     opened.stateLock = lockState(config, old.stateLock);
+    opened.tableLock = blocks(config)
+      ? old.tableLock ?? lockTable(config, parts.poller, parts.log)
+      : undefined;
     opened.blockade = openBlockade(config, old.blockade, opened.guard, parts);
     opened.store = openStore(config, old.store, parts);
     opened.notifier = openNotifier(config, old.notifier, parts);
@@ -115,6 +121,7 @@ export function closeResources(resources: Resources, stay: Resources): void {
   if (resources.blockade !== stay.blockade) resources.blockade?.close(keep);
   if (resources.guard !== stay.guard) resources.guard?.close();
   if (resources.stateLock !== stay.stateLock) resources.stateLock?.release();
+  if (resources.tableLock !== stay.tableLock) resources.tableLock?.release();
 }
 
 /** The one of the same path goes on, with what waits in it: only its file may be another one. */
@@ -163,13 +170,18 @@ function openGuard(
   });
 }
 
+/** Whether the kernel's firewall is used. */
+function blocks({ firewall, dryRun }: Config): boolean {
+  return firewall !== undefined && !dryRun;
+}
+
 function openBlockade(
   config: Config,
   old: Blockade | undefined,
   guard: LockoutGuard | undefined,
   { poller, log }: ResourceParts,
 ): Blockade | undefined {
-  if (config.firewall === undefined || config.dryRun) return undefined;
+  if (!blocks(config)) return undefined;
   if (old?.serves(config)) return old;
   return new Blockade({ config, poller, guard, log });
 }
@@ -245,7 +257,7 @@ export function stateFileOf({ stateFile, firewall }: Config): string | undefined
 
 /**
  * One program has a state file: two would write over each other's blocks and sums, and each would
- * repair the kernel's table that the other has made. The lock is on a file of its own, since the
+ * forget what the other has blocked. The lock is on a file of its own, since the
  * database's own locks are lost when any descriptor of it is closed.
  */
 function lockState(config: Config, old: FileLock | undefined): FileLock | undefined {

@@ -2,7 +2,7 @@
  * STATE_FILE with others about: two programs, and a disk that is full when the program starts.
  */
 import assert from "node:assert/strict";
-import { Network, SCANNER } from "./network.ts";
+import { Network, SCANNER, words } from "./network.ts";
 import { Program } from "./program.ts";
 import { blocked, probe, Shared } from "./shared_state.ts";
 
@@ -28,6 +28,71 @@ Deno.test("two programs with one STATE_FILE: the second is refused, and the firs
   await using third = await shared.start();
   assert.deepEqual((await blocked(third)).map(({ host }) => host), [SCANNER.ipv4]);
   assert.equal(third.stderr, "");
+});
+
+Deno.test("two programs with FIREWALL in one network namespace: the second is refused", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  using other = new Shared(network);
+  await using dry = await other.start();
+  const file = `${dry.folder}/portsentry.conf`;
+  const config = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, `${config}DRY_RUN="1"\n`);
+  assert.equal((await dry.command("reload")).code, 0);
+  await using program = await shared.start();
+  await probe(network, program);
+  const refused =
+    `FIREWALL="nftables": another running portsentry, process ${program.child.pid}, ` +
+    "blocks with the same table: let one of the two watch the ports of both\n";
+  using third = new Shared(network);
+  for (let i = 0; i < 10; i++) {
+    await using second = third.spawn();
+    assert.equal(await second.ended(), 1);
+    assert.equal(second.stderr, `${second.folder}/portsentry.conf: ${refused}`);
+    assert.equal(second.stdout, "");
+  }
+  Deno.writeTextFileSync(file, config);
+  assert.ok((await dry.command("reload")).stdout.includes(refused));
+  assert.deepEqual((await blocked(program)).map(({ host }) => host), [SCANNER.ipv4]);
+  assert.equal(program.stderr, "");
+  program.child.kill("SIGKILL");
+  await program.ended();
+  // It has ended with the process, whatever ended that.
+  assert.equal((await dry.command("reload")).code, 0);
+  assert.deepEqual(await blocked(dry), []);
+});
+
+/** A user without rights who has the name by which two programs know of each other. */
+const SQUATTER = `use Socket;
+  socket(S, PF_UNIX, SOCK_STREAM, 0);
+  bind(S, pack("S a108", PF_UNIX, "\\0portsentry: table inet portsentry")) or die;
+  listen(S, 1);
+  $| = 1;
+  print "1";
+  sleep 60`;
+
+Deno.test("a user who pretends to be another program with FIREWALL is told, and prevents no start", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  const squatter = new Deno.Command("ip", {
+    args: [
+      ...words(`netns exec ${network.watched} setpriv --reuid 65534 --clear-groups perl -e`),
+      SQUATTER,
+    ],
+    stdout: "piped",
+  }).spawn();
+  const output = squatter.stdout.getReader();
+  try {
+    await output.read();
+    await using program = await shared.start();
+    assert.match(program.stderr, /^Process \d+ of user 65534 seems to use FIREWALL, too: /);
+    await probe(network, program);
+    assert.equal((await blocked(program)).length, 1);
+  } finally {
+    squatter.kill("SIGKILL");
+    await output.cancel();
+    await squatter.status;
+  }
 });
 
 const FULL_DISK = 'mount -t tmpfs -o size=256k none "$0"; ' +
