@@ -117,7 +117,7 @@ function blocksOf({ config, blocks }: ControlView): Blocks {
   if (blocks) return blocks;
   throw new ControlError(
     config.dryRun && config.firewall !== undefined
-      ? "nothing is blocked: DRY_RUN is set"
+      ? "DRY_RUN is set: nobody is blocked, and blocks from before last until their time is over"
       : `this portsentry has no firewall of its own: set FIREWALL="nftables" in ${config.file}`,
   );
 }

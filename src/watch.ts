@@ -258,6 +258,7 @@ export class Watch {
     const { history: _closedByOutputs, ...old } = this.#resources;
     this.#settings = settings;
     this.#resources = resources;
+    if (!blockade) old.blockade?.tellStaying();
     this.#outputs.changeHistory(history, config.historyFormat, () => this.#losses.tell());
     closeResources(old, resources);
     blocked?.repair((text) => this.#log.error(text));

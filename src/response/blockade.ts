@@ -98,6 +98,16 @@ export class Blockade {
     }
   }
 
+  /** What a reload that gives up the firewall leaves behind, out of reach of any command. */
+  tellStaying(): void {
+    const { size } = this.blocks;
+    if (size === 0 || !this.#config.firewallKeep) return;
+    this.#log.notice(
+      `${size} blocks stay in force until their time is over: to lift them, set FIREWALL without ` +
+        "DRY_RUN again, and unblock them",
+    );
+  }
+
   /** Ends the watch over the blocks; they stay in the kernel unless FIREWALL_KEEP is 0. */
   close(keep = this.#config.firewallKeep): void {
     for (const timer of this.#timers) clearInterval(timer);

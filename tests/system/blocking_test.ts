@@ -284,6 +284,35 @@ Deno.test("DRY_RUN tells what would be done, and does none of it", async () => {
   });
 });
 
+Deno.test("DRY_RUN or no FIREWALL in a reload leaves blocks in force, and says so", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({ config: CONFIG, namespace: network.watched });
+  const file = `${program.folder}/portsentry.conf`;
+  const config = Deno.readTextFileSync(file);
+  await program.command("block", SCANNER.ipv4);
+  const stay =
+    "1 blocks stay in force until their time is over: to lift them, set FIREWALL without " +
+    "DRY_RUN again, and unblock them\n";
+  const others = [
+    `${config}\nDRY_RUN="1"\n`,
+    config.replace(/^FIREWALL=.*$/m, "").replace(/^BLOCK_TCP=.*$/m, ""),
+  ];
+  for (const [i, other] of others.entries()) {
+    Deno.writeTextFileSync(file, other);
+    assert.equal((await program.command("reload")).code, 0);
+    const { code, stdout, stderr } = await program.command("blocked");
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, i === 0 ? /DRY_RUN is set: .* blocks from before last/ : /no firewall/);
+    await program.until(() => program.stdout.split(stay).length === i + 2, "it is told");
+    const { stdout: table } = await network.onWatched("nft list table inet portsentry");
+    assert.ok(table.includes(SCANNER.ipv4));
+    Deno.writeTextFileSync(file, config);
+    await program.command("reload");
+  }
+  const { stdout } = await program.command("unblock", "--all");
+  assert.equal(stdout, `${SCANNER.ipv4} is not blocked any more\n`);
+});
+
 Deno.test("FIREWALL without the right to use it is refused at the start", async () => {
   await using network = await Network.create();
   await using program = Program.spawn({
