@@ -60,10 +60,11 @@ export class ControlServer {
     return this.#options.path;
   }
 
+  /** Takes no more requests. What has been asked is answered: it may have been to close this, by a reload. */
   close(): void {
     this.#options.poller.remove(this.#listener.fd);
     this.#listener.close();
-    for (const client of [...this.#clients]) client.close();
+    for (const client of [...this.#clients]) if (!client.isServed) client.close();
     try {
       Deno.removeSync(this.#options.path);
     } catch {
@@ -97,6 +98,7 @@ class Client {
   #length = 0;
   #timer: ReturnType<typeof setTimeout>;
   #closed = false;
+  #isServed = false;
 
   constructor(stream: UnixStream, options: ControlOptions, onClosed: () => void) {
     this.#stream = stream;
@@ -104,6 +106,11 @@ class Client {
     this.#onClosed = onClosed;
     options.poller.add(stream.fd, () => this.#read());
     this.#timer = setTimeout(() => this.close(), CONTROL_REQUEST_MS);
+  }
+
+  /** Whether it has asked, and waits for the answer. */
+  get isServed(): boolean {
+    return this.#isServed;
   }
 
   close(): void {
@@ -122,11 +129,14 @@ class Client {
     const end = this.#request.subarray(0, this.#length).indexOf(0x0a);
     if (end >= 0) this.#serve(this.#request.subarray(0, end));
     else if (this.#length === this.#request.length) {
-      this.#answer({ error: `a request has ${CONTROL_REQUEST_BYTES} bytes at most` });
+      this.#answer({
+        error: `a request has ${CONTROL_REQUEST_BYTES} bytes at most: name fewer hosts at once`,
+      });
     }
   }
 
   #serve(line: Uint8Array): void {
+    this.#isServed = true;
     this.#options.poller.remove(this.#stream.fd); // one request is all there is
     let request: unknown;
     try {

@@ -118,7 +118,10 @@ Deno.test(
   "ControlServer refuses a request that does not end",
   withServer(async ({ path }) => {
     const answer = await talk(path, "x".repeat(CONTROL_REQUEST_BYTES));
-    assert.equal(answer, `{"error":"a request has ${CONTROL_REQUEST_BYTES} bytes at most"}\n`);
+    assert.equal(
+      answer,
+      `{"error":"a request has ${CONTROL_REQUEST_BYTES} bytes at most: name fewer hosts at once"}\n`,
+    );
   }),
 );
 

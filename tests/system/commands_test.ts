@@ -2,6 +2,7 @@
  * The commands against a running program, and without one.
  */
 import assert from "node:assert/strict";
+import { ask } from "../../src/daemon/control_client.ts";
 import { Network, SCANNER, WATCHED } from "./network.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 
@@ -140,6 +141,17 @@ Deno.test("reload reads the configuration again, or tells its faults", async () 
     assert.equal(code, 1);
     assert.match(stdout, /portsentry\.conf:\d+: BLOCK_TIME: .*"soon"/);
     assert.match(stdout, /The old configuration stays in force\n/);
+  });
+});
+
+Deno.test("reload is answered where it was asked, also when CONTROL_SOCKET is another from then on", async () => {
+  await withProgram(async (program) => {
+    const file = `${program.folder}/portsentry.conf`;
+    const config = Deno.readTextFileSync(file);
+    Deno.writeTextFileSync(file, config.replace("control.sock", "other.sock"));
+    const answer = ask(`${program.folder}/control.sock`, { command: "reload" });
+    assert.deepEqual(answer, { reloaded: true, faults: [] });
+    assert.equal((await program.command("status")).code, 0);
   });
 });
 
