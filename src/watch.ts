@@ -262,7 +262,7 @@ export class Watch {
     this.#outputs.changeHistory(history, config.historyFormat, () => this.#losses.tell());
     closeResources(old, resources);
     blocked?.repair((text) => this.#log.error(text));
-    blockade?.reconfigure(config, guard);
+    blockade?.reconfigure(config, guard, ignore);
     notifier?.reconfigure(config);
     guard?.notify((config.notifyTargets ?? []).map(({ host }) => host));
     this.#responder.reconfigure({ config, blocked, blocks: blockade?.blocks });

@@ -9,6 +9,9 @@ import { type PortRange, PortSet } from "./ports.ts";
 /** Protocols by the names that the ignore file has for them (IANA, Assigned Protocol Numbers). */
 export const IGNORE_PROTOCOLS = { tcp: 6, udp: 17, icmp: 1 } as const;
 
+/** The network of a link; what is larger is somebody's whole address space. */
+const LEAST_NAMED_PREFIX = 64;
+
 /** A network that is ignored at some ports, or for ICMP, which has none. */
 export interface NetworkAtPorts {
   network: Network;
@@ -22,6 +25,8 @@ export class IgnoreList {
   readonly #ipv6: ByteRanges;
   readonly #ipv4AtPorts: AtPorts;
   readonly #ipv6AtPorts: AtPorts;
+  /** What is in an IPv6 network must not be blocked with it. */
+  readonly #ipv6Named: ByteRanges;
 
   /**
    * @param networks those that are ignored whatever they come to
@@ -32,6 +37,10 @@ export class IgnoreList {
     this.#ipv6 = new ByteRanges(16, networks.filter(({ address }) => address.length === 16));
     this.#ipv4AtPorts = new AtPorts(4, atPorts);
     this.#ipv6AtPorts = new AtPorts(16, atPorts);
+    const some = atPorts.map(({ network }) => network)
+      .filter(({ prefix }) => prefix >= LEAST_NAMED_PREFIX);
+    const named = [...networks, ...some].filter(({ address }) => address.length === 16);
+    this.#ipv6Named = new ByteRanges(16, named);
   }
 
   /**
@@ -45,6 +54,15 @@ export class IgnoreList {
   has(version: number, address: Uint8Array, protocol: number, port: number): boolean {
     return this.hasHost(version, address) ||
       (version === 4 ? this.#ipv4AtPorts : this.#ipv6AtPorts).has(protocol, port, address);
+  }
+
+  /**
+   * Whether an IPv6 network holds hosts of the list, be it at some ports only: what one host of the
+   * network has sent is no reason to keep those out. Whole providers that are ignored at some ports
+   * do not count, as every network of theirs would be spared.
+   */
+  namesHostsOf({ address, prefix }: Network): boolean {
+    return address.length === 16 && this.#ipv6Named.meets(address, setHostBits(address, prefix));
   }
 
   /** Whether everything is to be ignored that comes from an address. Allocates nothing. */
@@ -147,14 +165,19 @@ class ByteRanges {
   }
 
   has(address: Uint8Array): boolean {
+    return this.meets(address, address);
+  }
+
+  /** Whether a range has an address from `first` to `last`. */
+  meets(first: Uint8Array, last: Uint8Array): boolean {
     let low = 0;
     let high = this.#count;
-    while (low < high) { // the number of ranges that start at or before the address
+    while (low < high) { // the number of ranges that start at or before the last address
       const middle = (low + high) >>> 1;
-      if (this.#compare(this.#firsts, middle, address) <= 0) low = middle + 1;
+      if (this.#compare(this.#firsts, middle, last) <= 0) low = middle + 1;
       else high = middle;
     }
-    return low > 0 && this.#compare(this.#lasts, low - 1, address) >= 0;
+    return low > 0 && this.#compare(this.#lasts, low - 1, first) >= 0;
   }
 
   #compare(numbers: Uint8Array, index: number, address: Uint8Array): number {

@@ -7,6 +7,7 @@
 import type { Poller } from "../../ffi/epoll.ts";
 import type { Config } from "../config/config.ts";
 import { StartError } from "../config/fault.ts";
+import { IgnoreList } from "../config/ignore_list.ts";
 import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, SPARED_LOOK_MS, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
 import { formatAddress } from "../packet/address.ts";
@@ -36,6 +37,7 @@ export class Blockade {
   readonly #timers: readonly ReturnType<typeof setInterval>[];
   #config: Config;
   #guard: NetworkGuard | undefined;
+  #ignore = new IgnoreList([]);
   /** Of the guard, when the blocks were last looked at. */
   #guardVersion: number | undefined;
   /** What the wall clock shows when performance.now() is 0. */
@@ -56,7 +58,8 @@ export class Blockade {
       config,
       firewall: this.#firewall,
       state: this.#state,
-      holdsProtected: (network) => this.#guard?.holdsProtected(network) ?? false,
+      holdsProtected: (network) =>
+        this.#ignore.namesHostsOf(network) || (this.#guard?.holdsProtected(network) ?? false),
       soon: (task) => poller.afterRound(task),
       log,
     });
@@ -79,9 +82,10 @@ export class Blockade {
     return firewall === this.#config.firewall && stateFile === this.#config.stateFile;
   }
 
-  /** Goes by another configuration, that this one {@link serves}, and another guard. */
-  reconfigure(config: Config, guard: NetworkGuard | undefined): void {
+  /** Goes by another configuration, that this one {@link serves}, and another guard and ignore file. */
+  reconfigure(config: Config, guard: NetworkGuard | undefined, ignore: IgnoreList): void {
     this.#config = config;
+    this.#ignore = ignore;
     this.blocks.reconfigure(config);
     if (guard === this.#guard) return;
     this.#guard = guard;

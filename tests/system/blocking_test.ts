@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { addressText, MARK } from "../../src/response/firewall_table.ts";
 import type { BlockRecord } from "../../src/state/state_file.ts";
-import { ethernet, ipv4, tcp } from "../frames.ts";
+import { parseNetwork } from "../../src/config/network.ts";
+import { ethernet, ipv4, ipv6, tcp } from "../frames.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 import { eventLine, Program, type ProgramOptions } from "./program.ts";
 
@@ -220,6 +221,35 @@ Deno.test("FIREWALL: of this host's own /64 the one address is blocked", async (
     assert.doesNotMatch(stdout, /networks6/);
   });
 });
+
+Deno.test("FIREWALL: of a /64 with a host of the ignore file the one address is blocked", async () => {
+  await using network = await Network.create();
+  await using program = await start(network, 'IGNORE_FILE="FOLDER/ignore"\n', {
+    files: {
+      ignore: new TextEncoder().encode(
+        "2001:db8:5::10\n2001:db8:6::10 tcp/22\n2001:db8:7::/48 tcp/22\n* tcp/113\n",
+      ),
+    },
+  });
+  for (const host of ["2001:db8:5::9", "2001:db8:6::9", "2001:db8:7::9", "2001:db8:8::9"]) {
+    await network.inject([forgedIpv6(host)]);
+  }
+  await program.events(4);
+  const { stdout } = await program.command("blocked", "--json");
+  const hosts = JSON.parse(stdout).blocked.map(({ host }: BlockRecord) => host).sort();
+  assert.deepEqual(hosts, [
+    "2001:db8:5::9",
+    "2001:db8:6::9",
+    "2001:db8:7::/64",
+    "2001:db8:8::/64",
+  ]);
+});
+
+/** A SYN to port 23 that claims to come from a host. */
+function forgedIpv6(host: string): Uint8Array {
+  const source = [...parseNetwork(host)!.address];
+  return ethernet(ipv6(tcp({ port: 23 }), { source }), 0x86dd);
+}
 
 Deno.test("FIREWALL and KILL_ROUTE: both act, and the kernel does not wait for the command", async () => {
   await withService(async (network) => {
