@@ -183,7 +183,7 @@ function openBlockade(
 ): Blockade | undefined {
   if (!blocks(config)) return undefined;
   if (old?.serves(config)) return old;
-  return new Blockade({ config, poller, guard, log });
+  return new Blockade({ config, poller, guard, log, inForce: old?.blocks.list() ?? [] });
 }
 
 /** A configuration that names no socket gets one where that can be had. */

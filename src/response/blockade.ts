@@ -23,6 +23,8 @@ export interface BlockadeParts {
   poller: Poller;
   guard: NetworkGuard | undefined;
   log: Logger;
+  /** Blocks of a blockade with another state file, to go on in this one. */
+  inForce?: readonly BlockRecord[];
 }
 
 /** Knows which hosts must never be blocked. */
@@ -48,7 +50,7 @@ export class Blockade {
    *
    * @throws {StartError} when this kernel or this process cannot block
    */
-  constructor({ config, poller, guard, log }: BlockadeParts) {
+  constructor({ config, poller, guard, log, inForce = [] }: BlockadeParts) {
     this.#config = config;
     this.#guard = guard;
     this.#log = log;
@@ -65,7 +67,7 @@ export class Blockade {
     });
     this.#state.current = () => this.blocks.list();
     try {
-      this.#restore();
+      this.#restore(inForce);
     } catch (error) {
       this.#state.close();
       this.#firewall.close(true);
@@ -124,12 +126,13 @@ export class Blockade {
     }
   }
 
-  #restore(): void {
+  #restore(inForce: readonly BlockRecord[]): void {
+    this.#state.add(inForce, []);
     try {
-      this.#restoreFrom(this.#state.found);
+      this.#restoreFrom([...this.#state.found, ...inForce]);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#restoreFrom(this.#state.leaveOutUnreadable());
+      this.#restoreFrom([...this.#state.leaveOutUnreadable(), ...inForce]);
     }
     if (this.blocks.size > 0) {
       this.#log.notice(`${this.blocks.size} blocks are in force from before the start`);

@@ -65,6 +65,26 @@ Deno.test("STATE_FILE: a block of no address is told and left out, and the other
   assert.equal(second.stderr, "");
 });
 
+Deno.test("STATE_FILE: a reload that names another one has the blocks in force there, too", async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  await using program = await shared.start();
+  await program.command("block", "198.51.100.1");
+  const file = `${program.folder}/portsentry.conf`;
+  const config = Deno.readTextFileSync(file);
+  Deno.writeTextFileSync(file, config.replace(shared.state, `${shared.folder}/other.db`));
+  assert.equal((await program.command("reload")).code, 0);
+  await program.command("block", "198.51.100.2");
+  const both = ["198.51.100.1", "198.51.100.2"];
+  assert.deepEqual((await blocked(program)).map(({ host }) => host).sort(), both);
+  const { stdout } = await network.onWatched("nft list set inet portsentry blocked4");
+  for (const host of both) assert.ok(stdout.includes(host), stdout);
+  program.child.kill("SIGKILL");
+  await program.ended();
+  await using second = await shared.start(`STATE_FILE="${shared.folder}/other.db"`);
+  assert.deepEqual((await blocked(second)).map(({ host }) => host).sort(), both);
+});
+
 Deno.test("STATE_FILE: somebody else's database is told and left, and blocking goes on", async () => {
   await using network = await Network.create();
   using shared = new Shared(network);
