@@ -7,7 +7,6 @@
 import type { Poller } from "../ffi/epoll.ts";
 import { FileLock } from "../ffi/file_lock.ts";
 import { hostName } from "../ffi/libc.ts";
-import type { Options } from "./cli.ts";
 import { BlockMode, type Config } from "./config/config.ts";
 import { formatEndpoint } from "./config/endpoint.ts";
 import { StartError } from "./config/fault.ts";
@@ -56,7 +55,8 @@ export interface Resources {
 
 /** What opening needs of the run. */
 export interface ResourceParts {
-  options: Options;
+  /** Whether a program besides this one listens on a TCP port, if any does. */
+  isService: (port: number) => boolean;
   poller: Poller;
   /** What the control socket talks about. */
   subject: ControlSubject;
@@ -157,17 +157,12 @@ function openBlocked(path: string | undefined): BlockedSet | undefined {
 function openGuard(
   config: Config,
   old: LockoutGuard | undefined,
-  { options, log }: ResourceParts,
+  { isService, log }: ResourceParts,
 ): LockoutGuard | undefined {
   const acts = config.firewall !== undefined || config.blockTcp !== BlockMode.LogOnly ||
     config.blockUdp !== BlockMode.LogOnly;
   if (!config.lockoutGuard || !acts) return undefined;
-  // In connect mode everyone who probes has a connection to a watched port.
-  if (old && options.mode !== "connect") return old;
-  return new LockoutGuard({
-    isService: (port) => options.mode !== "connect" || !config.tcpPorts.has(port),
-    onWarning: (text) => log.error(text),
-  });
+  return old ?? new LockoutGuard({ isService, onWarning: (text) => log.error(text) });
 }
 
 /** Whether the kernel's firewall is used. */

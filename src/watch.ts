@@ -278,7 +278,8 @@ export class Watch {
 
   #open(config: Config): Resources {
     return openResources(config, this.#resources, {
-      options: this.#options,
+      // In connect mode everyone who probes has a connection to a port of ours.
+      isService: (port) => !this.#watched?.listensOn(port),
       poller: this.#poller,
       subject: this.#subject,
       measure: () => metricFamilies(this.#report.measured()),

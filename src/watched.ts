@@ -37,6 +37,8 @@ export interface Watched {
   sentry: Sentry;
   /** Watches other ports. @throws {Error} when it cannot; the old ones are watched on, then */
   watch(config: Config): void;
+  /** Whether it is the sentry that listens on a TCP port, and no service. */
+  listensOn(port: number): boolean;
   /** Follows the interfaces no longer. */
   settle(): void;
 }
@@ -82,6 +84,7 @@ function listen({ config, poller, onPacket, log }: WatchedParts): Watched {
   return {
     sentry,
     watch: (config) => sentry.watch(config, config.portBanner),
+    listensOn: (port) => sentry.listensOn(port),
     settle: () => {},
   };
 }
@@ -125,5 +128,5 @@ function capture({ options, config, poller, onPacket, unsolicited, log }: Watche
       throw error;
     }
   };
-  return { sentry, watch, settle: () => follower.close() };
+  return { sentry, watch, listensOn: () => false, settle: () => follower.close() };
 }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Poller } from "../ffi/epoll.ts";
-import { parseArguments } from "../src/cli.ts";
 import { type Config, defaultConfig } from "../src/config/config.ts";
 import { StartError } from "../src/config/fault.ts";
 import { Logger } from "../src/log/logger.ts";
@@ -11,8 +10,6 @@ import type { Blockade } from "../src/response/blockade.ts";
 function openInVain(settings: (folder: string) => Partial<Config>): { reasserted: number } {
   const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
   const poller = new Poller();
-  const invocation = parseArguments([], "1.0");
-  assert.ok("options" in invocation);
   let reasserted = 0;
   // Whoever changes it throws.
   const blockade = Object.freeze({ serves: () => true, reassert: () => reasserted++ });
@@ -26,7 +23,7 @@ function openInVain(settings: (folder: string) => Partial<Config>): { reasserted
   };
   try {
     const opened = openResources(config, old, {
-      options: invocation.options,
+      isService: () => true,
       poller,
       subject: {} as never,
       measure: () => [],

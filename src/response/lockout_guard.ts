@@ -20,7 +20,7 @@ import { Pace } from "./pace.ts";
 export interface LockoutGuardOptions {
   /**
    * Whether connections to a port on which somebody listens speak for their other end. In connect
-   * mode the watched ports must not: whoever probes them would be spared.
+   * mode those to the sentry itself must not: whoever probes it would be spared.
    */
   isService: (port: number) => boolean;
   /** Takes, once for each kind, what the guard cannot know and why. */

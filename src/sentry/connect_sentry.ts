@@ -47,6 +47,7 @@ export class ConnectSentry implements Sentry {
   readonly #options: ConnectSentryOptions;
   readonly #family = widestFamily();
   #listeners: Listener[];
+  #tcpPorts: PortSet;
   #banner: Uint8Array<ArrayBuffer> | undefined;
   #datagrams: DatagramExchange;
   readonly #lingering: LingeringConnections;
@@ -76,6 +77,7 @@ export class ConnectSentry implements Sentry {
     const { listeners, warnings } = openPorts(this.#family, options);
     if (listeners.length === 0) throw startError(...warnings);
     this.#listeners = listeners;
+    this.#tcpPorts = portsOf(listeners, "TCP");
     this.#datagrams = new DatagramExchange(this.#family, this.#banner ?? new Uint8Array(0));
     this.#lingering = new LingeringConnections(options.poller);
     this.#acceptor = new Acceptor(options.poller, (listener) => this.#watch(listener));
@@ -116,11 +118,17 @@ export class ConnectSentry implements Sentry {
     }
     closePorts(gone);
     this.#listeners = [...kept, ...listeners];
+    this.#tcpPorts = portsOf(this.#listeners, "TCP");
     for (const listener of listeners) this.#watch(listener);
     this.#banner = bytes;
     this.#datagrams.close();
     this.#datagrams = new DatagramExchange(this.#family, bytes ?? new Uint8Array(0));
     for (const text of warnings) this.#options.onFailure(text);
+  }
+
+  /** Whether this sentry is who listens on a TCP port. */
+  listensOn(port: number): boolean {
+    return this.#tcpPorts.has(port);
   }
 
   get watched(): string[] {

@@ -47,13 +47,13 @@ function bytesOf(address: string): number[] {
 }
 
 /** A connection that stays, from the scanning host to a service of the watched one. */
-function holdConnection(network: Network, host: string): Deno.ChildProcess {
+function holdConnection(network: Network, host: string, port = SERVICE): Deno.ChildProcess {
   return new Deno.Command("ip", {
     args: [
       ...words(`netns exec ${network.scanner} perl -MIO::Socket::IP -e`),
       "my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1]) or die; sleep 60",
       host,
-      String(SERVICE),
+      String(port),
     ],
     stdin: "null",
   }).spawn();
@@ -118,6 +118,31 @@ for (const version of [4, 6] as const) {
   });
 }
 
+Deno.test("LOCKOUT_GUARD in connect mode spares who is connected to a service among the watched ports", async () => {
+  await using network = await Network.create();
+  await using _service = await network.listen("tcp/::/22");
+  const connection = holdConnection(network, WATCHED.ipv4, 22);
+  try {
+    await untilConnected(network, 22);
+    await using program = await Program.start({
+      config: `TCP_PORTS="20-30"\nUDP_PORTS="53"\nBLOCK_TCP="1"\nBLOCK_UDP="1"\n` +
+        `FIREWALL="nftables"\nSTATE_FILE="FOLDER/state.db"\nCONTROL_SOCKET="FOLDER/c"`,
+      namespace: network.watched,
+      args: ["--connect"],
+    });
+    assert.match(program.stderr, /Not watching TCP port 22: /);
+    for (const reloads of [0, 1]) {
+      if (reloads > 0) assert.equal((await program.command("reload")).code, 0);
+      await network.nmap(`-sT -p 23 ${WATCHED.ipv4}`);
+      const [line] = (await program.events(reloads + 1)).slice(-1);
+      assert.match(line, /port: \[23\] .* ignored: \[true\]/);
+    }
+  } finally {
+    connection.kill("SIGKILL");
+    await connection.status;
+  }
+});
+
 Deno.test("LOCKOUT_GUARD spares 0.0.0.0 and ::, which hosts without an address send from", async () => {
   await using network = await Network.create();
   await using program = await Program.start({
@@ -179,9 +204,9 @@ Deno.test("LOCKOUT_GUARD lifts the block of a host that this one cannot do witho
   }
 });
 
-async function untilConnected(network: Network): Promise<void> {
+async function untilConnected(network: Network, port = SERVICE): Promise<void> {
   const deadline = performance.now() + 10_000;
-  while ((await network.onWatched(`ss -Htn state established sport = :${SERVICE}`)).stdout === "") {
+  while ((await network.onWatched(`ss -Htn state established sport = :${port}`)).stdout === "") {
     assert.ok(performance.now() < deadline, "nobody connects");
   }
 }
