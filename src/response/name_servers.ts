@@ -8,10 +8,16 @@ import { parseNetwork } from "../config/network.ts";
 import { RESOLV_CONF_BYTES } from "../limits.ts";
 
 /**
- * The resolver's own file, and the one where systemd-resolved keeps the servers it asks itself: its
- * resolv.conf then names 127.0.0.53 alone.
+ * The resolver's own file, and those where the servers stand that a resolver on this host asks itself:
+ * resolv.conf then names 127.0.0.53 or 127.0.0.1 alone. They are systemd-resolved's, NetworkManager's
+ * for its dnsmasq, and resolvconf(8)'s for Debian's dnsmasq.
  */
-const FILES = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+const FILES = [
+  "/etc/resolv.conf",
+  "/run/systemd/resolve/resolv.conf",
+  "/run/NetworkManager/no-stub-resolv.conf",
+  "/run/dnsmasq/resolv.conf",
+];
 const ENOENT = 2;
 
 /**

@@ -272,7 +272,7 @@ for (
   });
 }
 
-Deno.test("the guard spares the name servers of resolv.conf and systemd-resolved", async () => {
+Deno.test("the guard spares the name servers of resolv.conf and those behind a resolver of this host", async () => {
   await using network = await Network.create();
   const folder = await Deno.makeTempDir();
   const file = `${folder}/resolv.conf`;
@@ -282,10 +282,15 @@ Deno.test("the guard spares the name servers of resolv.conf and systemd-resolved
   try {
     // In a mount namespace of its own, which "ip netns exec" makes.
     const mounts = `mount --bind ${file} /etc/resolv.conf && mount -t tmpfs none /run && ` +
-      `mkdir -p /run/systemd/resolve && cp ${upstream} /run/systemd/resolve/resolv.conf && exec "$@"`;
+      `mkdir -p /run/systemd/resolve /run/NetworkManager /run/dnsmasq && ` +
+      `cp ${upstream} /run/systemd/resolve/resolv.conf && ` +
+      "echo nameserver 192.0.2.63 >/run/NetworkManager/no-stub-resolv.conf && " +
+      'echo nameserver 192.0.2.73 >/run/dnsmasq/resolv.conf && exec "$@"';
     await using guard = new Guard(network, { wrapper: ["sh", "-c", mounts, "sh"] });
     assert.equal(await guard.ask("fe80::53"), NAME_SERVER);
-    assert.equal(await guard.ask("192.0.2.53"), NAME_SERVER);
+    for (const host of ["192.0.2.53", "192.0.2.63", "192.0.2.73"]) {
+      assert.equal(await guard.ask(host), NAME_SERVER);
+    }
     assert.equal(await guard.ask("127.0.0.53"), OWN);
     assert.equal(await guard.ask("192.0.2.54"), null);
     await Deno.writeTextFile(file, "nameserver 192.0.2.54\n");
