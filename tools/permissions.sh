@@ -88,7 +88,8 @@ allow_named() { # ARGUMENT…
     esac
     case $key in
       IGNORE_FILE*) allow_reading "$value" ;;
-      HISTORY_FILE* | BLOCKED_FILE* | STATE_FILE* | CONTROL_SOCKET*) allow_writing "$value" ;;
+      HISTORY_FILE* | BLOCKED_FILE* | CONTROL_SOCKET*) allow_writing "$value" ;;
+      STATE_FILE*) allow_state "$value" ;;
       METRICS*) allow_network "$quoted" ;;
       NOTIFY_URL*) allow_urls "$quoted" ;;
     esac
@@ -131,6 +132,11 @@ allow_reading() { # PATH
 # A page is written beside its place, and renamed.
 allow_page() { # PATH
   [ "$1" = - ] || { allow_writing "$1"; allow_writing "$1.new"; }
+}
+
+# A damaged database is set aside, with what SQLite keeps beside it.
+allow_state() { # PATH
+  for end in "" -wal -shm .damaged .damaged-wal .damaged-shm; do allow_writing "$1$end"; done
 }
 
 # Hosts and ports of the URLs that are notified, as src/config/notify_url.ts reads them.

@@ -153,14 +153,24 @@ export function isDamaged(error: unknown): boolean {
  */
 export function setAside(path: string): string {
   const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
-  const aside = `${path}.damaged-${stamp}`;
   try {
-    for (const suffix of ["", "-wal", "-shm"]) renameIfThere(path + suffix, aside + suffix);
+    return renameAll(path, `${path}.damaged-${stamp}`);
   } catch (error) {
-    // Deno's permission may be for the file alone, and not for its folder.
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new Error(`this run may not rename the damaged file to ${aside}: move it away`);
   }
+  // Deno's permission may be for the file alone, and this name, but not for its folder.
+  const aside = `${path}.damaged`;
+  try {
+    if (!exists(aside)) return renameAll(path, aside);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  throw new Error(`this run may not rename the damaged file to ${aside}: move it away`);
+}
+
+function renameAll(path: string, aside: string): string {
+  // The log first: without it the file would be another one.
+  for (const suffix of ["-wal", "-shm", ""]) renameIfThere(path + suffix, aside + suffix);
   return aside;
 }
 

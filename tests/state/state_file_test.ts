@@ -204,6 +204,25 @@ Deno.test("setAside() says what to do when the permission is for the file alone"
   Deno.removeSync(DAMAGED);
 });
 
+const NAMED = Deno.makeTempFileSync();
+const NAMES = ["", "-wal", "-shm", ".damaged", ".damaged-wal", ".damaged-shm"].map((end) =>
+  NAMED + end
+);
+
+Deno.test("setAside() takes the name that is permitted, and throws nothing away", {
+  permissions: { read: NAMES, write: NAMES },
+}, () => {
+  Deno.writeTextFileSync(NAMED, "one");
+  Deno.writeTextFileSync(`${NAMED}-wal`, "its log");
+  assert.equal(setAside(NAMED), `${NAMED}.damaged`);
+  assert.equal(Deno.readTextFileSync(`${NAMED}.damaged`), "one");
+  assert.equal(Deno.readTextFileSync(`${NAMED}.damaged-wal`), "its log");
+  Deno.writeTextFileSync(NAMED, "another");
+  assert.throws(() => setAside(NAMED), /may not rename the damaged file to \S+: move it away$/);
+  assert.equal(Deno.readTextFileSync(`${NAMED}.damaged`), "one");
+  for (const name of [NAMED, `${NAMED}.damaged`, `${NAMED}.damaged-wal`]) Deno.removeSync(name);
+});
+
 Deno.test(
   "StateFile waits for nobody at the other end of a FIFO",
   inFolder((path) => {

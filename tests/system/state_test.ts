@@ -2,8 +2,12 @@
  * STATE_FILE in bad weather: clocks that are set, files that are damaged, disks that are full.
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { Network, SCANNER } from "./network.ts";
+import { BUILT } from "./program.ts";
 import { blocked, clock, probe, Shared } from "./shared_state.ts";
+
+const TOOL = fileURLToPath(new URL("../../tools/portsentry", import.meta.url));
 
 for (const [what, offset] of [["back by an hour", "-3600"], ["on by a day", "+86400"]]) {
   Deno.test(`STATE_FILE: a clock set ${what} changes no block, also after a restart`, async () => {
@@ -42,6 +46,25 @@ Deno.test("STATE_FILE: a damaged one is told and set aside, and blocking goes on
   await using second = await shared.start();
   assert.equal(second.stderr, "");
   assert.equal((await blocked(second)).length, 1);
+});
+
+Deno.test("STATE_FILE: a damaged one is set aside by tools/portsentry, in a folder that is there", {
+  ignore: BUILT !== undefined,
+}, async () => {
+  await using network = await Network.create();
+  using shared = new Shared(network);
+  const config = `${shared.folder}/portsentry.conf`;
+  const state = `${shared.folder}/portsentry.db`;
+  Deno.writeTextFileSync(
+    config,
+    `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\nSTATE_FILE="${state}"\n` +
+      `CONTROL_SOCKET="${shared.folder}/control.sock"\nRUN_AS="root"\n`,
+  );
+  const text = "SQLite format 3\0, and then none".repeat(1000);
+  Deno.writeTextFileSync(state, text);
+  await using program = await shared.start("", { command: [TOOL, "-c", config] });
+  assert.match(program.stderr, /^STATE_FILE \S+ is damaged \(.*\): set aside as \S+\.damaged\n$/);
+  assert.equal(Deno.readTextFileSync(`${state}.damaged`), text);
 });
 
 Deno.test("STATE_FILE: a block of no address is told and left out, and the others are in force", async () => {
