@@ -153,7 +153,7 @@ export class Blockade {
    */
   #lookForSpared(): void {
     const guard = this.#guard;
-    if (!guard || guard.version === this.#guardVersion) return;
+    if (!guard || this.blocks.size === 0 || guard.version === this.#guardVersion) return;
     this.#guardVersion = guard.version;
     try {
       // A host and its network may be blocked both.
