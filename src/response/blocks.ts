@@ -148,7 +148,11 @@ export class Blocks {
       return this.#blockAll([[target, { reason, seconds }]])[0];
     }
     const waiting = this.#waiting.get(target);
-    if (waiting) return waiting.promise;
+    if (waiting) {
+      // What somebody has asked for by hand goes before what a probe would be answered with.
+      if (seconds !== undefined) Object.assign(waiting, { reason, seconds });
+      return waiting.promise;
+    }
     const { promise, resolve } = Promise.withResolvers<BlockResult>();
     this.#waiting.set(target, { reason, seconds, promise, tell: resolve });
     return promise;

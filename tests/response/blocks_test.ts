@@ -85,6 +85,15 @@ Deno.test("Blocks.block() blocks a host that comes back for longer, up to BLOCK_
   assert.deepEqual(times, [60, 180, 540, 1000, 1000]);
 });
 
+Deno.test("Blocks.block() by hand goes before the probe of the same host that waits", async () => {
+  const { blocks } = setUp();
+  blocks.block("192.0.2.1", "");
+  const probe = blocks.block("192.0.2.2", "TCP port 23");
+  const record = (await blocks.block("192.0.2.2", "by hand", 7)) as { record: BlockRecord };
+  assert.deepEqual([lastsS(record.record), record.record.reason], [7, "by hand"]);
+  assert.deepEqual(await probe, record);
+});
+
 Deno.test("Blocks.block() with BLOCK_TIME 0 lasts until it is lifted", async () => {
   const { blocks, kernel } = setUp({ blockTimeS: 0 });
   assert.equal((await blocked(blocks, "192.0.2.1")).endMs, undefined);
