@@ -14,6 +14,7 @@ import { loadSettings, reason } from "./src/config/load.ts";
 import { ControlFailure } from "./src/daemon/control_client.ts";
 import { answerParent, daemonize } from "./src/daemon/daemonize.ts";
 import { giveUpRoot } from "./src/privileged_run.ts";
+import { escapeControls } from "./src/text.ts";
 import { Watch } from "./src/watch.ts";
 
 /**
@@ -95,7 +96,7 @@ function faultLines(error: unknown): string {
   const known = error instanceof LibraryError || error instanceof PcapError ||
     error instanceof SystemError || error instanceof ControlFailure;
   const text = error instanceof Error ? error.message : String(error);
-  return `portsentry: ${known ? "" : "internal error: "}${text}\n`;
+  return `portsentry: ${known ? "" : "internal error: "}${escapeControls(text)}\n`;
 }
 
 /** What was asked for; a reader that has seen enough, as in `portsentry report | head`, is no fault. */

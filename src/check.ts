@@ -17,7 +17,7 @@ import { stateFileOf } from "./resources.ts";
 import { lackingPermissions } from "./response/requirements.ts";
 import { listInterfaces, selectInterfaces } from "./sentry/interfaces.ts";
 import { describeTarget } from "./sentry/stealth_sentry.ts";
-import { table } from "./text.ts";
+import { jsonText, table } from "./text.ts";
 
 /** @throws {StartError} with the faults, unless they are to be JSON */
 export function checkConfiguration(configFile: string, json: boolean): CommandResult {
@@ -29,11 +29,11 @@ export function checkConfiguration(configFile: string, json: boolean): CommandRe
   } catch (error) {
     if (!json || !(error instanceof StartError)) throw error;
     const report = { ok: false, faults: error.faults.map(formatFault) };
-    return { text: `${JSON.stringify(report)}\n`, status: 1 };
+    return { text: `${jsonText(report)}\n`, status: 1 };
   }
   const all = [...settings.warnings, ...foreseenWarnings(settings.config)];
   const report = { ok: true, warnings: all.map(formatFault), ...factsOf(settings) };
-  if (json) return { text: `${JSON.stringify(report)}\n`, status: 0 };
+  if (json) return { text: `${jsonText(report)}\n`, status: 0 };
   const { ok: _, warnings, ...facts } = report;
   const rows = Object.entries(facts).flatMap(([name, value]) =>
     [value].flat().map((text, i) => [i === 0 ? name.replaceAll("_", " ") : "", String(text)])

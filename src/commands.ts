@@ -9,10 +9,10 @@ import { formatDuration } from "./config/duration.ts";
 import { controlSocketOf } from "./config/load.ts";
 import type { HeldPrivileges } from "./privileged_run.ts";
 import { privilegeRows } from "./privileges_text.ts";
-import { ask } from "./daemon/control_client.ts";
+import { ask, understood } from "./daemon/control_client.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import type { BlockRecord } from "./state/state_file.ts";
-import { escapeControls, table } from "./text.ts";
+import { escapeControls, jsonText, table } from "./text.ts";
 
 /** What a command prints, and its exit status. */
 export interface CommandResult {
@@ -48,8 +48,8 @@ export async function runCommand(
   // Whoever has got into the running program may answer with anything: nothing of it may steer the
   // terminal of root, who asks.
   const status = reply.reloaded === false ? 1 : 0;
-  if (json) return { text: `${JSON.stringify(reply)}\n`, status };
-  return { text: TEXTS[action.name](reply), status };
+  if (json) return { text: `${jsonText(reply)}\n`, status };
+  return { text: understood(() => TEXTS[action.name](reply)), status };
 }
 
 /** The configuration may have faults that the running program does not know yet. */

@@ -15,7 +15,7 @@ import { writePage } from "./report/write_page.ts";
 import { stateFileOf } from "./resources.ts";
 import { ForeignStateFile, isDamaged } from "./state/database.ts";
 import { outputStyle } from "./terminal/style.ts";
-import { escapeControls } from "./text.ts";
+import { escapeControls, jsonText } from "./text.ts";
 
 /** What to report, and how. */
 export interface ReportRequest {
@@ -32,7 +32,7 @@ export function report({ configFile, json, seconds, html }: ReportRequest): Comm
   const data = readData(loadSettings(configFile).config, seconds);
   if (html === "-") return { text: reportPage(data), status: 0 };
   if (html !== undefined) return toFile(html, reportPage(data));
-  const text = json ? `${JSON.stringify(reportJson(data))}\n` : reportText(data, outputStyle());
+  const text = json ? `${jsonText(reportJson(data))}\n` : reportText(data, outputStyle());
   return { text, status: 0 };
 }
 

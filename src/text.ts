@@ -18,7 +18,12 @@ export function escapeControls(text: string): string {
  * obeys or that somebody takes for an end of line.
  */
 export function jsonString(text: string): string {
-  return JSON.stringify(text).replaceAll(
+  return jsonText(text);
+}
+
+/** `value` as JSON in one line, its texts as {@link jsonString} has them. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
     /[\x7f-\x9f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -5,12 +5,12 @@
  * @module
  */
 import type { CommandResult } from "./commands.ts";
-import { ask, ControlFailure } from "./daemon/control_client.ts";
+import { ask, ControlFailure, understood } from "./daemon/control_client.ts";
 import { TOP_HISTORY } from "./limits.ts";
 import { type Top, topLines } from "./report/top_text.ts";
 import { Screen } from "./terminal/screen.ts";
 import { obeys, outputStyle, terminalSize } from "./terminal/style.ts";
-import { escapeControls } from "./text.ts";
+import { escapeControls, jsonText } from "./text.ts";
 
 /** What to look at, and how often. */
 export interface TopRequest {
@@ -30,9 +30,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
  */
 export async function top({ socket, json, seconds }: TopRequest): Promise<CommandResult> {
   const first = look(socket);
-  if (json) return { text: `${JSON.stringify(first)}\n`, status: 0 };
+  if (json) return { text: `${jsonText(first)}\n`, status: 0 };
   if (!obeys()) {
-    const lines = topLines(first, { style: outputStyle(), rows: Infinity, rates: [] });
+    const view = { style: outputStyle(), rows: Infinity, rates: [] };
+    const lines = understood(() => topLines(first, view));
     return { text: lines.map((line) => `${line}\n`).join(""), status: 0 };
   }
   await show(socket, first, seconds * 1000);
@@ -66,7 +67,8 @@ async function show(socket: string, first: Top, intervalMs: number): Promise<voi
     taken = false;
     // The last line stays free: what is written to its end would move all of them.
     const rows = terminalSize().rows - 1;
-    screen.draw(topLines(shown, { style: outputStyle(), rows, rates, failure }));
+    const view = { style: outputStyle(), rows, rates, failure };
+    screen.draw(understood(() => topLines(shown, view)));
     const leftMs = nextMs - performance.now();
     if (leftMs > 0) await pause(leftMs, (resolve) => wake = resolve);
     if (stopped || performance.now() < nextMs) continue;

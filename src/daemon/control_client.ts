@@ -26,11 +26,41 @@ export function ask(path: string, request: object): Record<string, unknown> {
     if (text === "") {
       throw new ControlFailure(`${path}: the running portsentry has not answered`);
     }
-    const answer = JSON.parse(text) as Record<string, unknown>;
+    const answer = parseAnswer(text);
+    if (answer === undefined) {
+      throw new ControlFailure(`${path}: what listens there does not answer as portsentry does`);
+    }
     if (typeof answer.error === "string") throw new ControlFailure(escapeControls(answer.error));
     return answer;
   } finally {
     stream.close();
+  }
+}
+
+/** Whoever listens there may answer with anything; undefined when that is no JSON object. */
+export function parseAnswer(text: string): Record<string, unknown> | undefined {
+  try {
+    const answer: unknown = JSON.parse(text);
+    const object = typeof answer === "object" && answer !== null && !Array.isArray(answer);
+    return object ? answer as Record<string, unknown> : undefined;
+  } catch {
+    return undefined; // what the parser says quotes it, with all that a terminal obeys
+  }
+}
+
+/**
+ * Makes something of an answer that may lack what it needs, as that of another version does.
+ *
+ * @throws {ControlFailure} when it does
+ */
+export function understood<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof TypeError) && !(error instanceof RangeError)) throw error;
+    throw new ControlFailure(
+      "The running portsentry answers what this one does not understand: restart it",
+    );
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { NoticeFormat } from "../config/notify_url.ts";
 import { NOTICE_SAMPLES } from "../limits.ts";
-import { jsonString } from "../text.ts";
+import { jsonText } from "../text.ts";
 import {
   NAME_CHARACTERS,
   type Notice,
@@ -52,7 +52,7 @@ function json(notice: Notice, { host, version }: Observer): NoticeRequest {
     observer: { product: "portsentry", version, host },
     ...factsOf(notice),
   };
-  return { headers: { "Content-Type": "application/json" }, body: stringify(body) };
+  return { headers: { "Content-Type": "application/json" }, body: jsonText(body) };
 }
 
 function factsOf(notice: Notice): Record<string, unknown> {
@@ -121,7 +121,7 @@ function slack(notice: Notice, { host }: Observer): NoticeRequest {
   return {
     headers: { "Content-Type": "application/json" },
     // Nobody is called by a name that somebody has given to his own address.
-    body: stringify({ text: escaped.replaceAll("@", "@\u200b") }),
+    body: jsonText({ text: escaped.replaceAll("@", "@\u200b") }),
   };
 }
 
@@ -142,13 +142,6 @@ function ntfy(notice: Notice, { host }: Observer): NoticeRequest {
 /** What a header may hold anywhere (RFC 9110, section 5.5). */
 function headerText(value: string): string {
   return value.replaceAll(/[^\x20-\x7e]/g, "?");
-}
-
-function stringify(body: unknown): string {
-  return JSON.stringify(body).replaceAll(
-    /[\x7f-\x9f\u2028\u2029]/g,
-    (character) => jsonString(character).slice(1, -1),
-  );
 }
 
 function isoTime(timeMs: number): string {
