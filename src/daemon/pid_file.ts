@@ -12,6 +12,9 @@ export class AlreadyRunning extends Error {
   }
 }
 
+/** More than a number and its end of line take. */
+const HEAD_BYTES = 32;
+
 /** A pidfile of this process, locked until it is released or the process ends. */
 export class PidFile {
   private constructor(readonly path: string, readonly file: Deno.FsFile) {}
@@ -20,7 +23,7 @@ export class PidFile {
    * Writes this process's id into a file that no other holds.
    *
    * @throws {AlreadyRunning} when one does
-   * @throws {Error} of the file system
+   * @throws {Error} of the file system, or when the file holds something else: it is left as it is
    */
   static async take(path: string): Promise<PidFile> {
     const file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o644 });
@@ -33,7 +36,12 @@ export class PidFile {
       file.close();
       return PidFile.take(path);
     }
+    if (!holdsProcessId(file)) {
+      file.close();
+      throw new Error("it holds something else than a process id: name a file of its own");
+    }
     await file.truncate();
+    await file.seek(0, Deno.SeekMode.Start);
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
     return new PidFile(path, file);
   }
@@ -64,6 +72,17 @@ export class PidFile {
  */
 export function processIdOf(text: string): string {
   return /^[1-9]\d{0,9}$/.exec(text.trim())?.[0] ?? "";
+}
+
+/**
+ * Whether a file may be written over, and removed in the end: a slip in the name, or a link that
+ * somebody has put in its place, must cost no file of others.
+ */
+function holdsProcessId(file: Deno.FsFile): boolean {
+  const head = new Uint8Array(HEAD_BYTES);
+  const length = file.readSync(head) ?? 0;
+  return length < HEAD_BYTES &&
+    /^\s*\d*\s*$/.test(new TextDecoder().decode(head.subarray(0, length)));
 }
 
 async function inodeOf(path: string): Promise<number | null> {

@@ -21,3 +21,24 @@ for (const [name, text, told] of HELD) {
     Deno.removeSync(path);
   });
 }
+
+for (const text of ["root:x:0:0\n", "4242\nx", `${" ".repeat(4000)}x`]) {
+  Deno.test(`PidFile.take() leaves a file alone that holds ${JSON.stringify(text.slice(0, 12))}`, async () => {
+    const path = Deno.makeTempFileSync();
+    Deno.writeTextFileSync(path, text);
+    await assert.rejects(PidFile.take(path), /holds something else than a process id/);
+    assert.equal(Deno.readTextFileSync(path), text);
+    Deno.removeSync(path);
+  });
+}
+
+for (const left of ["", "1", "4242\n"]) {
+  Deno.test(`PidFile.take() takes over a file that holds ${JSON.stringify(left)}`, async () => {
+    const path = Deno.makeTempFileSync();
+    Deno.writeTextFileSync(path, left);
+    const file = await PidFile.take(path);
+    assert.equal(Deno.readTextFileSync(path), `${Deno.pid}\n`);
+    file.release();
+    assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+  });
+}
