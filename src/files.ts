@@ -51,3 +51,12 @@ export function infoOf(path: string): Deno.FileInfo | undefined {
     return undefined;
   }
 }
+
+/** The file that a link leads to: all names of it are to mean the same. Any other path as it is. */
+export function linkedFile(path: string): string {
+  try {
+    return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
+  } catch {
+    return path; // what is there, if anything, whoever opens it is told
+  }
+}

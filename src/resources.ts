@@ -14,7 +14,7 @@ import { reason } from "./config/load.ts";
 import { answer, type ControlSubject } from "./control.ts";
 import { ControlServer } from "./daemon/control_server.ts";
 import { mayWrite } from "./daemon/permissions.ts";
-import { inFolder, refuseFifo } from "./files.ts";
+import { inFolder, linkedFile, refuseFifo } from "./files.ts";
 import { DEFAULT_CONTROL_SOCKET, DEFAULT_STATE_FILE } from "./limits.ts";
 import { History } from "./log/history.ts";
 import type { Logger } from "./log/logger.ts";
@@ -258,7 +258,7 @@ export function stateFileOf({ stateFile, firewall }: Config): string | undefined
 function lockState(config: Config, old: FileLock | undefined): FileLock | undefined {
   const path = stateFileOf(config);
   if (path === undefined || !mayWrite(path)) return undefined;
-  const lockPath = `${path}-lock`;
+  const lockPath = `${linkedFile(path)}-lock`;
   if (old?.path === lockPath) return old;
   let lock: FileLock | undefined;
   try {

@@ -20,6 +20,13 @@ Deno.test("two programs with one STATE_FILE: the second is refused, and the firs
     );
     assert.equal(second.stdout, "");
   }
+  {
+    const link = `${shared.folder}/link.db`;
+    Deno.symlinkSync(shared.state, link);
+    await using second = shared.spawn("", {}, link);
+    assert.equal(await second.ended(), 1);
+    assert.match(second.stderr, /link\.db: another running portsentry keeps its state there/);
+  }
   assert.deepEqual((await blocked(program)).map(({ host }) => host), [SCANNER.ipv4]);
   assert.equal(program.stderr, "");
   program.child.kill("SIGKILL");

@@ -26,14 +26,14 @@ export class Shared {
     return Program.start(this.#options(config, options));
   }
 
-  spawn(config?: string, options?: ProgramOptions): Program {
-    return Program.spawn(this.#options(config, options));
+  /** @param state another name of the state file */
+  spawn(config?: string, options?: ProgramOptions, state?: string): Program {
+    return Program.spawn(this.#options(config, options, state));
   }
 
-  #options(config = "", options: ProgramOptions = {}): ProgramOptions {
+  #options(config = "", options: ProgramOptions = {}, state = this.state): ProgramOptions {
     return {
-      config:
-        `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\nSTATE_FILE="${this.state}"\n` +
+      config: `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\nSTATE_FILE="${state}"\n` +
         `CONTROL_SOCKET="FOLDER/control.sock"\n${config}`,
       namespace: this.network.watched,
       permissions: [`--allow-read=${this.folder}`, `--allow-write=${this.folder}`],
