@@ -6,7 +6,7 @@
  * @module
  */
 import type { Poller } from "./epoll.ts";
-import { check, libc, stringArray, SystemError, toCString } from "./libc.ts";
+import { check, errno, libc, stringArray, SystemError, toCString } from "./libc.ts";
 import { openLibrary } from "./libraries.ts";
 
 const SYMBOLS = {
@@ -49,6 +49,7 @@ const SIGSET_BYTES = 128; // sigset_t, <bits/types/__sigset_t.h>
 const O_RDWR = 2;
 const SYS_PIDFD_OPEN = 434n; // the same number everywhere
 const WNOHANG = 1;
+const ESRCH = 3; // <asm-generic/errno-base.h>
 const SIGKILL = 9;
 const SIGCHLD = 17;
 const SIGACTION_BYTES = 152; // struct sigaction, which begins with the handler
@@ -93,6 +94,8 @@ const UNKNOWN: ExitStatus = { status: -1 };
 export interface ChildProcess {
   /** Resolves when the process has ended. */
   readonly ended: Promise<ExitStatus>;
+  /** Whether anything of its group is left; only to be asked while that may be so. */
+  hasGroup(): boolean;
   /** Ends the process and all of its group that is left. */
   kill(): void;
 }
@@ -158,7 +161,7 @@ export class Launcher {
         resolve(status);
       });
     });
-    return { ended, kill: () => killGroup(pid) };
+    return { ended, hasGroup: () => isGroup(pid), kill: () => killGroup(pid) };
   }
 
   /** Gives what was prepared back. */
@@ -203,6 +206,11 @@ function spawnAttributes(): bigint {
 
 function killGroup(pid: number): void {
   spawnLibrary().kill(-pid, SIGKILL);
+}
+
+/** Signal 0 is for looking: kill(2). */
+function isGroup(pid: number): boolean {
+  return spawnLibrary().kill(-pid, 0) === 0 || errno() !== ESRCH;
 }
 
 /** The status of an ended child; undefined while it runs. */

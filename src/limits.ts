@@ -165,6 +165,9 @@ export const RESPONSE_WAITERS = 65_536;
 /** A command that runs longer is ended, with all of its process group. */
 export const COMMAND_TIMEOUT_MS = 30_000;
 
+/** How often what commands have left in the background is looked for. */
+export const LEFT_GROUPS_MS = 250;
+
 /** Exit status of a command that found the firewall tool's lock held: iptables(8), xtables. */
 export const COMMAND_BUSY_STATUS = 4;
 

@@ -14,6 +14,7 @@ import {
   COMMAND_BUSY_WAIT_MS,
   COMMAND_TIMEOUT_MS,
 } from "../limits.ts";
+import { LeftGroups } from "./left_groups.ts";
 import { ReadyShell } from "./ready_shell.ts";
 
 /** The shell that runs the commands; a run that is to use it needs `--allow-run` of this path. */
@@ -50,6 +51,7 @@ export class CommandRunner {
   readonly #launcher = new Launcher({ env: ENVIRONMENT, stdout: "null", stderr: "inherit" });
   readonly #ready: ReadyShell;
   readonly #running = new Set<ChildProcess>();
+  readonly #left = new LeftGroups();
   #closed = false;
 
   /** @param limitMs what a command may take */
@@ -68,7 +70,7 @@ export class CommandRunner {
   async run(command: string): Promise<CommandFailure> {
     const deadline = performance.now() + this.limitMs;
     for (let attempt = 0;; attempt++) {
-      const exit = await this.#runOnce(command, deadline - performance.now());
+      const exit = await this.#runOnce(command, deadline);
       if (typeof exit === "string") return exit;
       if ("status" in exit && exit.status === 0) return undefined;
       const busy = "status" in exit && exit.status === COMMAND_BUSY_STATUS;
@@ -86,6 +88,7 @@ export class CommandRunner {
     this.#closed = true;
     this.#ready.wanted = false;
     for (const child of this.#running) child.kill();
+    this.#left.close();
   }
 
   /** A shell that would only split words and start a program is left out: it takes half the time. */
@@ -103,7 +106,7 @@ export class CommandRunner {
       this.#launcher.start(SHELL, ["-c", command], this.#poller);
   }
 
-  async #runOnce(command: string, limitMs: number): Promise<ExitStatus | string> {
+  async #runOnce(command: string, deadline: number): Promise<ExitStatus | string> {
     let child: ChildProcess;
     try {
       child = this.#start(command);
@@ -116,10 +119,12 @@ export class CommandRunner {
     const timer = setTimeout(() => {
       late = true;
       child.kill();
-    }, Math.max(0, limitMs));
+    }, Math.max(0, deadline - performance.now()));
     const exit = await child.ended;
     clearTimeout(timer);
     this.#running.delete(child);
+    this.#left.add(child, deadline);
+    if (this.#closed) this.#left.close();
     return late ? `did not end within ${this.limitMs / 1000} s and was killed` : exit;
   }
 }

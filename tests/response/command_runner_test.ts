@@ -15,6 +15,59 @@ function alive(file: string): number[] {
   });
 }
 
+/** Runs something with a runner, and ends that. */
+async function withRunner(
+  limitMs: number,
+  use: (runner: CommandRunner, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
+  const poller = new Poller();
+  const polling = poller.run();
+  const runner = new CommandRunner(poller, limitMs);
+  try {
+    await use(runner, folder);
+  } finally {
+    runner.close();
+    poller.stop();
+    await polling;
+    poller.close();
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+async function untilGone(pids: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (alive(pids).length > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.deepEqual(alive(pids), []);
+}
+
+/** Ends at once, with two processes in the background. */
+const LEAVES = "sleep 100 & echo $! >>F; (trap '' TERM HUP; sleep 100) & echo $! >>F; true";
+
+Deno.test("CommandRunner ends what a command has left in the background when its time is over", async () => {
+  await withRunner(1000, async (runner, folder) => {
+    const pids = `${folder}/pids`;
+    const begin = performance.now();
+    assert.equal(await runner.run(LEAVES.replaceAll("F", pids)), undefined);
+    const took = performance.now() - begin;
+    if (took < 900) assert.equal(alive(pids).length, 2); // it has the time that it has
+    await untilGone(pids);
+    assert.ok(performance.now() - begin >= 1000);
+  });
+});
+
+Deno.test("CommandRunner.close() ends what commands have left in the background", async () => {
+  await withRunner(100_000, async (runner, folder) => {
+    const pids = `${folder}/pids`;
+    assert.equal(await runner.run(LEAVES.replaceAll("F", pids)), undefined);
+    assert.equal(alive(pids).length, 2);
+    runner.close();
+    await untilGone(pids);
+  });
+});
+
 for (const prepared of [false, true]) {
   Deno.test(
     `CommandRunner ends a command that forks and hangs with all of its group${

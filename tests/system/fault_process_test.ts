@@ -157,6 +157,22 @@ Deno.test("a response that forks and hangs: its event comes, others do not wait,
   await program.until(() => sleeping().length === 0, `all are gone: ${sleeping()}`);
 });
 
+Deno.test("what responses leave in the background ends with the program", async () => {
+  await using network = await Network.create();
+  await using program = await Program.start({
+    config: `${CONFIG}BLOCK_TCP="1"\nKILL_ROUTE="sleep 300 & true # $TARGET$"`,
+    namespace: network.watched,
+    permissions: ["--allow-run=/bin/sh"],
+  });
+  await network.flood({ packets: 5 });
+  await program.events(5);
+  const namespace = Deno.readLinkSync(`/proc/${program.child.pid}/ns/net`);
+  await program.until(() => sleepersIn(namespace).length === 5, "they sleep");
+  assert.equal(await program.stop(), 0);
+  assert.match(program.stdout, /blocked: \[true\]/);
+  await program.until(() => sleepersIn(namespace).length === 0, "they are gone");
+});
+
 /** The commands that sleep in a network namespace: proc(5). */
 function sleepersIn(namespace: string): string[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((pid) => {

@@ -1,0 +1,46 @@
+/**
+ * What commands leave behind in the background: their time limit is its limit, too, and it ends with
+ * the program.
+ *
+ * @module
+ */
+import type { ChildProcess } from "../../ffi/spawn.ts";
+import { LEFT_GROUPS_MS } from "../limits.ts";
+
+/** Process groups whose leader has ended. */
+export class LeftGroups {
+  /** When each is to be over, on the clock of performance.now(). */
+  readonly #deadlines = new Map<ChildProcess, number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Takes a process that has ended, be there anything left of its group or not. */
+  add(leader: ChildProcess, deadline: number): void {
+    if (!leader.hasGroup()) return;
+    this.#deadlines.set(leader, deadline);
+    this.#timer ??= setTimeout(() => this.#look(), LEFT_GROUPS_MS);
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const leader of this.#deadlines.keys()) if (leader.hasGroup()) leader.kill();
+    this.#deadlines.clear();
+  }
+
+  /**
+   * A group's number is its own as long as it has a process. So each is looked for often: one that was
+   * looked for at its deadline alone could be another's by then, who would be ended for it.
+   */
+  #look(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const [leader, deadline] of this.#deadlines) {
+      const isLeft = leader.hasGroup();
+      if (isLeft && now < deadline) continue;
+      if (isLeft) leader.kill();
+      this.#deadlines.delete(leader);
+    }
+    if (this.#deadlines.size > 0) this.#timer = setTimeout(() => this.#look(), LEFT_GROUPS_MS);
+  }
+}
