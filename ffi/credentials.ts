@@ -110,7 +110,7 @@ export function credentials(): Credentials {
 export function parseCredentials(status: string): Credentials {
   const words = (name: string) =>
     (new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1] ?? "").split(/\s+/).filter(Boolean);
-  const set = (name: string) => BigInt(`0x${words(name)[0] ?? "0"}`);
+  const set = (name: string) => BigInt(`0x${/^[\da-f]+$/i.exec(words(name)[0])?.[0] ?? "0"}`);
   return {
     uid: Number(words("Uid")[1]), // real, effective, saved, of files
     gid: Number(words("Gid")[1]),

@@ -165,7 +165,8 @@ export function stringArray(strings: readonly string[]): bigint {
 
 /** What an errno means, in the C library's words. */
 export function strerror(code: number): string {
-  return cString(libc().strerror(code));
+  // Made of what the kernel has sent: no error is -0, and the least number has no opposite.
+  return cString(libc().strerror(code | 0));
 }
 
 const O_CLOEXEC = 0o2000000; // <bits/fcntl-linux.h>; O_RDONLY is 0

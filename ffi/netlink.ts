@@ -64,36 +64,49 @@ export interface LinkAddress {
 export function listLinks(): Link[] {
   const links: Link[] = [];
   dump(RTM_GETLINK, IFINFOMSG_BYTES, (type, message) => {
-    if (type !== RTM_NEWLINK) return;
-    const flags = message.getUint32(8, true);
-    const found = attributes(message, IFINFOMSG_BYTES);
-    links.push({
-      index: message.getInt32(4, true),
-      name: new TextDecoder().decode(found.get(IFLA_IFNAME)?.subarray(0, -1)),
-      up: (flags & IFF_UP) !== 0,
-      loopback: (flags & IFF_LOOPBACK) !== 0,
-      enslaved: found.has(IFLA_MASTER),
-    });
+    const link = type === RTM_NEWLINK ? linkOf(message) : undefined;
+    if (link) links.push(link);
   });
   return links;
+}
+
+/** The interface of a message (struct ifinfomsg and its attributes); undefined when it is cut short. */
+export function linkOf(message: DataView): Link | undefined {
+  if (message.byteLength < IFINFOMSG_BYTES) return undefined;
+  const flags = message.getUint32(8, true);
+  const found = attributes(message, IFINFOMSG_BYTES);
+  return {
+    index: message.getInt32(4, true),
+    name: new TextDecoder().decode(found.get(IFLA_IFNAME)?.subarray(0, -1)),
+    up: (flags & IFF_UP) !== 0,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
+    enslaved: found.has(IFLA_MASTER),
+  };
 }
 
 /** Every address of this network namespace. */
 export function listAddresses(): LinkAddress[] {
   const addresses: LinkAddress[] = [];
   dump(RTM_GETADDR, IFADDRMSG_BYTES, (type, message) => {
-    if (type !== RTM_NEWADDR) return;
-    const found = attributes(message, IFADDRMSG_BYTES);
-    // On a point-to-point link IFA_ADDRESS is the other end's; IFA_LOCAL is always ours.
-    const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
-    if (!address) return;
-    addresses.push({
-      index: message.getUint32(4, true),
-      address: address.slice(),
-      prefix: message.getUint8(1),
-    });
+    const address = type === RTM_NEWADDR ? linkAddressOf(message) : undefined;
+    if (address) addresses.push(address);
   });
   return addresses;
+}
+
+/**
+ * The address of a message (struct ifaddrmsg and its attributes); undefined when that is neither an
+ * IPv4 nor an IPv6 one.
+ */
+export function linkAddressOf(message: DataView): LinkAddress | undefined {
+  if (message.byteLength < IFADDRMSG_BYTES) return undefined;
+  const found = attributes(message, IFADDRMSG_BYTES);
+  // On a point-to-point link IFA_ADDRESS is the other end's; IFA_LOCAL is always ours.
+  const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
+  const prefix = message.getUint8(1);
+  if (address?.length !== 4 && address?.length !== 16) return undefined;
+  if (prefix > address.length * 8) return undefined;
+  return { index: message.getUint32(4, true), address: address.slice(), prefix };
 }
 
 /** Tells that interfaces or addresses have changed, not how: ask for the lists again. */

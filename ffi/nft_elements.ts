@@ -10,8 +10,6 @@ import { check, libc, SystemError } from "./libc.ts";
 import {
   attribute,
   ATTRIBUTE_HEADER_BYTES,
-  ERROR_CODE,
-  HEADER_BYTES,
   joined,
   message,
   netfilterSocket,
@@ -19,9 +17,9 @@ import {
   NFPROTO_INET,
   NFPROTO_UNSPEC,
   NLA_F_NESTED,
-  NLMSG_ERROR,
   text,
 } from "./nft_message.ts";
+import { batchError } from "./nft_reply.ts";
 
 const SOL_SOCKET = 1; // <asm-generic/socket.h>
 const SO_SNDBUF = 7;
@@ -100,8 +98,7 @@ export class NftElements {
     askForAnswer(messages[messages.length - 1]);
     this.#send(joined([BATCH_BEGIN, ...messages, BATCH_END]));
     // All answers are there when the call is over; a batch that is refused as a whole has only one.
-    let code = 0;
-    let answered = false;
+    let code: number | undefined;
     // An overflow reads as an error once, before what had still found room: none of that must be left
     // for the next batch.
     for (let failures = 0; failures < 2;) {
@@ -111,15 +108,10 @@ export class NftElements {
         failures++;
         continue;
       }
-      for (let offset = 0; offset + HEADER_BYTES <= length;) {
-        if (this.#reply.getUint16(offset + 4, true) === NLMSG_ERROR) {
-          code ||= -this.#reply.getInt32(offset + ERROR_CODE, true);
-          answered = true;
-        }
-        offset += this.#reply.getUint32(offset, true) + 3 & ~3;
-      }
+      const error = batchError(this.#reply, length);
+      if (error !== undefined) code ||= error;
     }
-    if (!answered) throw new SystemError("nf_tables has not answered", 0);
+    if (code === undefined) throw new SystemError("nf_tables has not answered", 0);
     if (code !== 0) throw new SystemError("nf_tables", code);
   }
 

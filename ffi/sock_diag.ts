@@ -138,7 +138,7 @@ export class SocketDiagnosis {
    */
   tcpConnections(peer: Uint8Array, take: (localPort: number) => void): void {
     const takeMessage = (offset: number) => {
-      this.#copyAddress(offset, MESSAGE.DESTINATION, peer, 0);
+      copyAddress(this.#reply, offset, MESSAGE.DESTINATION, peer, 0);
       take(this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT));
     };
     this.#mustDump(IPPROTO_TCP, 4, TCP_ESTABLISHED_STATE, takeMessage);
@@ -156,11 +156,8 @@ export class SocketDiagnosis {
    */
   allTcpConnections(ends: Uint8Array, take: (localPort: number) => void): void {
     const takeMessage = (offset: number) => {
-      this.#copyAddress(offset, MESSAGE.SOURCE, ends, 0);
-      this.#copyAddress(offset, MESSAGE.DESTINATION, ends, 16);
-      const ports = offset + MESSAGE.SOURCE_PORT;
-      for (let i = 0; i < 4; i++) ends[32 + i] = this.#reply[ports + i];
-      take(this.#replyView.getUint16(ports));
+      copyEnds(this.#reply, offset, ends);
+      take(this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT));
     };
     const states = ALL_STATES & ~(TCP_LISTEN_STATE | TCP_CLOSE_STATE);
     this.#mustDump(IPPROTO_TCP, 4, states >>> 0, takeMessage);
@@ -201,13 +198,7 @@ export class SocketDiagnosis {
     this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST, true);
     this.#view.setUint32(REQUEST.STATES, ALL_STATES, true);
     this.#send();
-    this.#receive();
-    if (this.#replyView.getUint16(4, true) !== NLMSG_ERROR) {
-      return this.#reply[HEADER_BYTES + MESSAGE.STATE];
-    }
-    const code = -this.#replyView.getInt32(16, true);
-    if (code !== ENOENT) throw new SystemError("sock_diag", code);
-    return 0;
+    return stateIn(this.#replyView, this.#receive());
   }
 
   /** Gives the socket back. */
@@ -254,15 +245,6 @@ export class SocketDiagnosis {
     );
   }
 
-  /** In 16 bytes, whatever the family of the socket. */
-  #copyAddress(message: number, field: number, into: Uint8Array, at: number): void {
-    const address = message + field;
-    const ipv4 = this.#reply[message + MESSAGE.FAMILY] === AF_INET;
-    for (let i = 0; i < 12 && ipv4; i++) into[at + i] = i < 10 ? 0 : 0xff;
-    if (ipv4) { for (let i = 0; i < 4; i++) into[at + 12 + i] = this.#reply[address + i]; }
-    else for (let i = 0; i < 16; i++) into[at + i] = this.#reply[address + i];
-  }
-
   #portsInto(ports: Uint8Array) {
     return (offset: number) => {
       ports[this.#replyView.getUint16(offset + MESSAGE.SOURCE_PORT)] = 1;
@@ -295,18 +277,67 @@ export class SocketDiagnosis {
     this.#view.setUint16(REQUEST.FLAGS, NLM_F_REQUEST | NLM_F_DUMP, true);
     this.#view.setUint32(REQUEST.STATES, states, true);
     this.#send();
-    let error: number | undefined;
-    while (error === undefined) {
-      const good = walkMessages(this.#replyView, this.#receive(), (start, end, type) => {
-        if (type === NLMSG_DONE || type === NLMSG_ERROR) {
-          error = errorOf(this.#replyView, start, end);
-          return false;
-        }
-        if (end >= start + HEADER_BYTES + MESSAGE.ADDRESSES_END) take(start + HEADER_BYTES);
-        return true;
-      });
-      if (!good) return EIO;
+    for (;;) {
+      const error = walkSockets(this.#replyView, this.#receive(), take);
+      if (error !== undefined) return error;
     }
-    return error;
   }
+}
+
+/**
+ * The state in the answer about one socket; 0 when there is none.
+ *
+ * @throws {SystemError} with the kernel's own error
+ */
+export function stateIn(reply: DataView, received: number): number {
+  if (received < HEADER_BYTES + 4) throw new SystemError("sock_diag", EIO);
+  if (reply.getUint16(4, true) !== NLMSG_ERROR) return reply.getUint8(HEADER_BYTES + MESSAGE.STATE);
+  const code = -reply.getInt32(HEADER_BYTES, true);
+  if (code !== ENOENT) throw new SystemError("sock_diag", code);
+  return 0;
+}
+
+/**
+ * Goes through a part of the answer about many sockets.
+ *
+ * @param take takes where each one's inet_diag_msg starts, which is whole up to its addresses
+ * @returns an errno, 0 at the good end, undefined when more is to come
+ */
+export function walkSockets(
+  reply: DataView,
+  received: number,
+  take: (offset: number) => void,
+): number | undefined {
+  let error: number | undefined;
+  const good = walkMessages(reply, received, (start, end, type) => {
+    if (type === NLMSG_DONE || type === NLMSG_ERROR) {
+      error = errorOf(reply, start, end);
+      return false;
+    }
+    if (end >= start + HEADER_BYTES + MESSAGE.ADDRESSES_END) take(start + HEADER_BYTES);
+    return true;
+  });
+  return good ? error : EIO;
+}
+
+/** Puts both addresses of a socket, in 16 bytes each, and both ports into 36 bytes. */
+export function copyEnds(reply: Uint8Array, message: number, ends: Uint8Array): void {
+  copyAddress(reply, message, MESSAGE.SOURCE, ends, 0);
+  copyAddress(reply, message, MESSAGE.DESTINATION, ends, 16);
+  for (let i = 0; i < 4; i++) ends[32 + i] = reply[message + MESSAGE.SOURCE_PORT + i];
+}
+
+/** In 16 bytes, whatever the family of the socket. */
+function copyAddress(
+  reply: Uint8Array,
+  message: number,
+  field: number,
+  into: Uint8Array,
+  at: number,
+): void {
+  const address = message + field;
+  const ipv4 = reply[message + MESSAGE.FAMILY] === AF_INET;
+  for (let i = 0; i < 12 && ipv4; i++) into[at + i] = i < 10 ? 0 : 0xff;
+  if (ipv4) { for (let i = 0; i < 4; i++) into[at + 12 + i] = reply[address + i]; }
+  else for (let i = 0; i < 16; i++) into[at + i] = reply[address + i];
 }

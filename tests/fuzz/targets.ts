@@ -11,6 +11,7 @@ import { CONTROL_TARGETS } from "./targets/control.ts";
 import { FILE_TARGETS } from "./targets/files.ts";
 import { FRAME_TARGETS } from "./targets/frames.ts";
 import { KERNEL_TARGETS } from "./targets/kernel.ts";
+import { NETLINK_TARGETS } from "./targets/netlink.ts";
 import { SAVEFILE_TARGETS } from "./targets/savefile.ts";
 
 export const TARGETS: readonly Target[] = [
@@ -20,5 +21,6 @@ export const TARGETS: readonly Target[] = [
   ...FILE_TARGETS,
   ...TEXT_TARGETS,
   ...KERNEL_TARGETS,
+  ...NETLINK_TARGETS,
   ...SAVEFILE_TARGETS,
 ];
