@@ -10,6 +10,7 @@ import { openLibrary } from "./libraries.ts";
 const SYMBOLS = {
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" }, // int dirfd, const char *path, int flags, mode_t mode
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int dirfd, const char *path, mode_t mode
+  readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i64" }, // int dirfd, const char *path, char *buf, size_t bufsiz
   statx: { // int dirfd, const char *path, int flags, unsigned int mask, struct statx *buf
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
     result: "i32",
@@ -87,6 +88,13 @@ export function makeFolder(folder: number, name: string, mode: number): void {
   if (library().mkdirat(folder, toCString(name), mode) < 0) {
     throw new SystemError(`mkdir(${name})`, errno());
   }
+}
+
+/** Where a link in a folder leads; undefined when it is none. */
+export function linkIn(folder: number, name: string): string | undefined {
+  const buffer = new Uint8Array(PATH_MAX);
+  const length = Number(library().readlinkat(folder, toCString(name), buffer, BigInt(PATH_MAX)));
+  return length < 0 ? undefined : new TextDecoder().decode(buffer.subarray(0, length));
 }
 
 /** What is open at `fd`. @throws {SystemError} */

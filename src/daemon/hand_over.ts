@@ -14,6 +14,7 @@ import {
   Errno,
   type FileState,
   giveTo,
+  linkIn,
   makeFolder,
   mayAccess,
   namesIn,
@@ -44,6 +45,7 @@ const STICKY = 0o1000;
 const FOLDER_MODE = 0o755;
 const ROOT = 0;
 const HEAD_BYTES = 64;
+const MOST_LINKS = 40; // as many as the kernel follows: path_resolution(7)
 
 /** What is beside a state file: SQLite's files, and the lock. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal", "-lock"];
@@ -194,14 +196,25 @@ function headOf(fd: number): string {
  */
 function openTrusted(path: string, trial: boolean): { folder: number; made: boolean } {
   let made = false;
-  let folder = openAt(undefined, path.startsWith("/") ? "/" : ".", Open.Read | Open.Directory);
+  let links = 0;
+  let folder = openAt(undefined, startOf(path), Open.Read | Open.Directory);
   try {
-    for (const name of path.split("/").filter((part) => part !== "" && part !== ".")) {
+    const ahead = partsOf(path);
+    for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
       const { uid, mode } = stateOf(folder);
-      const writable = (mode & GROUP_OR_OTHERS_WRITE) !== 0;
-      // In /tmp and its like everyone may put a link, and nobody may touch root's own folders.
-      const flags = Open.Read | Open.Directory | (writable ? Open.NoFollow : 0);
-      const next = enter(folder, name, flags, uid === ROOT && !writable, trial);
+      const ofRoot = uid === ROOT && (mode & GROUP_OR_OTHERS_WRITE) === 0;
+      // A link is as good as the folder that it is in: whoever may change that, in /tmp everyone, could
+      // have it lead into a folder of root's. So each is followed here, a part at a time.
+      const target = ofRoot && links < MOST_LINKS ? linkIn(folder, name) : undefined;
+      if (target !== undefined) {
+        links++;
+        ahead.unshift(...partsOf(target));
+        if (!target.startsWith("/")) continue;
+        closeFile(folder);
+        folder = openAt(undefined, "/", Open.Read | Open.Directory);
+        continue;
+      }
+      const next = enter(folder, name, ofRoot, trial);
       if (next.fd === undefined) {
         made = true;
         break;
@@ -217,8 +230,17 @@ function openTrusted(path: string, trial: boolean): { folder: number; made: bool
   }
 }
 
+function startOf(path: string): string {
+  return path.startsWith("/") ? "/" : ".";
+}
+
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
 /** The descriptor is undefined in a trial, when the folder would be made. */
-function enter(folder: number, name: string, flags: number, mayMake: boolean, trial: boolean) {
+function enter(folder: number, name: string, mayMake: boolean, trial: boolean) {
+  const flags = Open.Read | Open.Directory | Open.NoFollow;
   const failure = { errno: 0 };
   const fd = attemptOpen(folder, name, flags, failure);
   if (fd !== undefined) return { fd, made: false };
@@ -231,7 +253,7 @@ function enter(folder: number, name: string, flags: number, mayMake: boolean, tr
   }
   if (trial) return { fd: undefined, made: true };
   makeFolder(folder, name, FOLDER_MODE);
-  return { fd: openAt(folder, name, flags | Open.NoFollow), made: true };
+  return { fd: openAt(folder, name, flags), made: true };
 }
 
 /** From the folder up to the root: every one of them is root's, and nobody else can rename in it. */

@@ -146,6 +146,44 @@ Deno.test(
   }),
 );
 
+for (const owner of [NOBODY.uid, 1]) {
+  Deno.test(
+    `handOver() follows no link in a folder of user ${owner}, nor one of root's that leads to it`,
+    withFolder((folder) => {
+      Deno.mkdirSync(`${folder}/target`, { mode: 0o755 });
+      Deno.mkdirSync(`${folder}/theirs`, { mode: 0o755 });
+      Deno.symlinkSync("../target", `${folder}/theirs/link`);
+      Deno.symlinkSync("theirs/link", `${folder}/ours`);
+      Deno.symlinkSync(`${folder}/theirs/link`, `${folder}/absolute`);
+      Deno.chownSync(`${folder}/theirs`, owner, owner);
+      for (const way of ["theirs/link", "ours", "absolute", "theirs/../theirs/link"]) {
+        for (const reasons of [file(`${folder}/${way}/x.sh`), managed(`${folder}/${way}/x.sh`)]) {
+          assert.match(reasons[0], /leads through a link or a file that is no folder$/, way);
+        }
+      }
+      assert.deepEqual([...Deno.readDirSync(`${folder}/target`)], []);
+      assert.equal(ownerOf(`${folder}/target`), 0);
+    }),
+  );
+}
+
+Deno.test(
+  "handOver() follows root's own links, relative and absolute ones, and no ring of them",
+  withFolder((folder) => {
+    Deno.mkdirSync(`${folder}/a/b`, { recursive: true, mode: 0o755 });
+    Deno.symlinkSync("a/../a/b", `${folder}/relative`);
+    Deno.symlinkSync(`${folder}/relative`, `${folder}/absolute`);
+    assert.deepEqual(file(`${folder}/relative/history`), []);
+    assert.deepEqual(file(`${folder}/absolute/other`), []);
+    assert.deepEqual(["history", "other"].map((name) => ownerOf(`${folder}/a/b/${name}`)), [
+      NOBODY.uid,
+      NOBODY.uid,
+    ]);
+    Deno.symlinkSync("ring", `${folder}/ring`);
+    assert.match(managed(`${folder}/ring/history`)[0], /leads through/);
+  }),
+);
+
 Deno.test(
   "handOver() makes a folder for files that are made, replaced and removed",
   withFolder((folder) => {
