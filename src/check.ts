@@ -12,12 +12,16 @@ import { loadSettings, type Settings } from "./config/load.ts";
 import { foreseenFaults, foreseenWarnings } from "./foreseen_faults.ts";
 import { DEFAULT_CONTROL_SOCKET } from "./limits.ts";
 import { describeTargets } from "./notify/notifier.ts";
-import { describePlan } from "./privileges_text.ts";
+import { describePermissions, describePlan } from "./privileges_text.ts";
+import type { Run } from "./privileged_run.ts";
 import { stateFileOf } from "./resources.ts";
 import { lackingPermissions } from "./response/requirements.ts";
 import { listInterfaces, selectInterfaces } from "./sentry/interfaces.ts";
 import { describeTarget } from "./sentry/stealth_sentry.ts";
 import { jsonText, table } from "./text.ts";
+
+/** No option changes what is checked. */
+const RUN: Run = { mode: "stealth", pidFile: undefined };
 
 /** @throws {StartError} with the faults, unless they are to be JSON */
 export function checkConfiguration(configFile: string, json: boolean): CommandResult {
@@ -77,7 +81,8 @@ function factsOf({ config }: Settings): Record<string, string | string[]> {
         `${text}, one a source in ${formatDuration(config.notifyWindowS)}`
       )
       : "none",
-    runs_as: describePlan(config, { mode: "stealth", pidFile: undefined }),
+    runs_as: describePlan(config, RUN),
+    Deno_keeps: describePermissions(config, RUN),
     permissions: lacking.length === 0
       ? "all that it needs"
       : lacking.map((text) => `lacking: ${text}`),

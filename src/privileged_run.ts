@@ -20,7 +20,13 @@ import {
   type Kept,
   UnknownUser,
 } from "./daemon/drop.ts";
-import { giveBack, type Held, heldPermissions, mayWrite } from "./daemon/permissions.ts";
+import {
+  giveBack,
+  type Held,
+  heldPermissions,
+  mayWrite,
+  type Needed,
+} from "./daemon/permissions.ts";
 import { type Facts, type FileKind, privilegesFor, STAGES } from "./daemon/privileges.ts";
 import { DEFAULT_CONTROL_SOCKET, LINGERING_CONNECTIONS, OTHER_DESCRIPTORS } from "./limits.ts";
 import { SHELL } from "./response/command.ts";
@@ -122,17 +128,22 @@ export function giveUpPermissions(options: Options, config: Config): void {
   // Libraries that are opened stay so: those that may be needed later are opened now.
   effectiveUser();
   if (options.mode === "stealth") loadPcapIfThere();
-  const { read, write, run } = privilegesFor(factsOf(config, options.mode));
-  const files = filesOf(options, config);
-  giveBack({
+  giveBack(keptPermissions(options, config));
+}
+
+/** What Deno may be asked for as long as a run watches. */
+export function keptPermissions(run: Run, config: Config): Needed {
+  const { read, write, run: shell } = privilegesFor(factsOf(config, run.mode));
+  const files = filesOf(run, config);
+  return {
     read: [...read].flatMap((kind) => files[kind]),
     write: [...write].flatMap((kind) => files[kind]),
     net: [
       ...(config.metrics ? [formatEndpoint(config.metrics)] : []),
       ...(config.notifyTargets ?? []).map(({ endpoint }) => endpoint),
     ],
-    run: run ? [SHELL] : [],
-  });
+    run: shell ? [SHELL] : [],
+  };
 }
 
 /** What another configuration needs that was given up when the first one was in force. */

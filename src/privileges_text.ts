@@ -8,7 +8,13 @@ import type { Config } from "./config/config.ts";
 import { LISTS } from "./daemon/permissions.ts";
 import { privilegesFor } from "./daemon/privileges.ts";
 import { DEFAULT_USER } from "./limits.ts";
-import { factsOf, foreseeRoot, type HeldPrivileges, type Run } from "./privileged_run.ts";
+import {
+  factsOf,
+  foreseeRoot,
+  type HeldPrivileges,
+  keptPermissions,
+  type Run,
+} from "./privileged_run.ts";
 
 /** What a running program holds. */
 export function privilegeRows(held: HeldPrivileges): [string, string][] {
@@ -44,10 +50,23 @@ export function describePlan(config: Config, run: Run): string {
     : `user ${name}, with ${names} of root's rights`;
 }
 
+/** What Deno may still be asked for in such a run. */
+export function describePermissions(config: Config, run: Run): string[] {
+  const kept = keptPermissions(run, config);
+  return (["read", "write", "net", "run"] as const).filter((name) => kept[name].length > 0)
+    .map((name) => `to ${VERBS[name]}: ${kept[name].filter(isNamed).join(", ")}`);
+}
+
+/** What SQLite has beside a database goes without saying. */
+function isNamed(entry: string, _: number, all: readonly string[]): boolean {
+  const base = entry.replace(/-(?:wal|shm|journal)$/, "");
+  return base === entry || !all.includes(base);
+}
+
 const VERBS = {
   read: "read",
   write: "write",
-  net: "serve",
+  net: "use",
   run: "run",
   ffi: "load",
 } as const;

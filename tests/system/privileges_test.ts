@@ -223,6 +223,13 @@ Deno.test("`status` shows what is held, and `check` what would be", async () => 
   assert.match(text, /^Deno may load +nothing$/m);
   const check = (await program.command("check")).stdout;
   assert.match(check, /^runs as +user nobody, with CAP_NET_RAW of root's rights$/m);
+  const files = ["history", "control.sock"].map((name) =>
+    `${program.folder}/${name === "history" ? "log" : "run"}/${name}`
+  );
+  assert.deepEqual(JSON.parse((await program.command("check", "--json")).stdout).Deno_keeps, [
+    `to read: ${[`${program.folder}/portsentry.conf`, ...files].join(", ")}`,
+    `to write: ${files.join(", ")}`,
+  ]);
 });
 
 Deno.test("nothing of root's environment goes on", async () => {
