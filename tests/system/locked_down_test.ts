@@ -21,27 +21,66 @@ const KINDS: Kind[] = DOCUMENT.split(/^## /m).slice(1).map((section) => ({
   command: /^```sh\n(.*?)^```$/ms.exec(section)![1].replaceAll("x86_64", Deno.build.arch),
 }));
 
-/** What each kind's response leaves, besides the event. */
-const EFFECTS: Record<string, (program: Program, network: Network) => Promise<unknown> | unknown> =
-  {
-    "Log only, through libpcap": () => {},
-    "Log only, without libpcap": () => {},
-    "Connect mode": () => {},
-    "Blocking in the kernel": async (program, network) => {
-      await program.until(() => /blocked via nftables for 1h/.test(program.stdout), "blocked");
-      const { stdout } = await network.onWatched("nft list table inet portsentry");
-      assert.ok(stdout.includes(SCANNER.ipv4), stdout);
-    },
-    "Blocking by a command": async (program, network) => {
-      await program.until(() => /via dropped route/.test(program.stdout), "blocked");
-      const { stdout } = await network.onWatched("ip route");
-      assert.match(stdout, /^blackhole 192\.0\.2\.9/m);
-    },
-    "Blocking by hosts.deny": async (program) => {
-      await program.until(() => /via wrappers/.test(program.stdout), "blocked");
-      assert.equal(fileOf(program, "/etc/hosts.deny"), "ALL: 192.0.2.9\n");
-    },
-  };
+const HOOK = fileURLToPath(new URL("../notify/hook.ts", import.meta.url));
+
+/** What there is to see of each kind, besides the event; and when the program has ended. */
+const EFFECTS: Record<string, (program: Program, network: Network) => unknown> = {
+  "Log only, through libpcap": () => {},
+  "Log only, without libpcap": () => {},
+  "With metrics, notifications and reports": async (program, network) => {
+    const server = new Deno.Command("ip", {
+      args: ["netns", "exec", network.watched, Deno.execPath(), "run", "-A", HOOK].concat(
+        "127.0.0.1",
+        "8080",
+      ),
+      stdout: "piped",
+    }).spawn();
+    let told = "";
+    const reading = (async () => {
+      const decoder = new TextDecoder();
+      for await (const bytes of server.stdout) told += decoder.decode(bytes);
+    })();
+    const end = async () => {
+      server.kill("SIGKILL");
+      await server.status;
+      await reading;
+    };
+    try {
+      await program.until(() => told.includes("listening"), "the server listens");
+      await network.nmap(`-sT -p 1,7,111 ${WATCHED.ipv4}`);
+      await program.events(4);
+      const { stdout } = await network.onWatched("curl -s http://127.0.0.1:9187/metrics");
+      assert.match(stdout, /^portsentry_notifications_waiting 0$/m);
+      assert.ok(fileOf(program, "/var/lib/portsentry/portsentry.db").startsWith("SQLite format 3"));
+    } catch (error) {
+      await end();
+      throw error;
+    }
+    // The scan is over when the program ends, at the latest.
+    return async () => {
+      try {
+        await program.until(() => told.includes('"path":"/scans"'), "the server is told");
+      } finally {
+        await end();
+      }
+    };
+  },
+  "Connect mode": () => {},
+  "Blocking in the kernel": async (program, network) => {
+    await program.until(() => /blocked via nftables for 1h/.test(program.stdout), "blocked");
+    const { stdout } = await network.onWatched("nft list table inet portsentry");
+    assert.ok(stdout.includes(SCANNER.ipv4), stdout);
+  },
+  "Blocking by a command": async (program, network) => {
+    await program.until(() => /via dropped route/.test(program.stdout), "blocked");
+    const { stdout } = await network.onWatched("ip route");
+    assert.match(stdout, /^blackhole 192\.0\.2\.9/m);
+  },
+  "Blocking by hosts.deny": async (program) => {
+    await program.until(() => /via wrappers/.test(program.stdout), "blocked");
+    assert.equal(fileOf(program, "/etc/hosts.deny"), "ALL: 192.0.2.9\n");
+  },
+};
 
 /**
  * A host of its own for one program: a copy of /etc, and nothing in the folders for logs, state and
@@ -66,7 +105,11 @@ Deno.test("docs/locked-down.md has a command for each kind of configuration, and
     assert.deepEqual(words.slice(0, 2), ["deno", "run"]);
     assert.ok(flags.includes("--no-prompt"), name);
     for (const flag of flags.filter((flag) => flag !== "--no-prompt")) {
-      assert.match(flag, /^--allow-(ffi|read|write|run)=\/[^,]+(,\/[^,]+)*$/, name);
+      assert.match(
+        flag,
+        /^--allow-(?:(?:ffi|read|write|run)=\/[^,]+(?:,\/[^,]+)*|net=[\w.]+:\d+(?:,[\w.]+:\d+)*)$/,
+        name,
+      );
     }
   }
 });
@@ -82,7 +125,7 @@ for (const { name, config, command } of KINDS) {
     });
     await network.nmap(`-sT -p 23 ${WATCHED.ipv4}`);
     await program.events(1);
-    await EFFECTS[name](program, network);
+    const whenEnded = await EFFECTS[name](program, network);
     await program.until(
       () => fileOf(program, "/var/log/portsentry.log").includes("port: [23]"),
       "the history is written",
@@ -94,6 +137,7 @@ for (const { name, config, command } of KINDS) {
     await program.until(() => /been read again/.test(program.stdout), "reloaded");
     assert.equal(await program.stop(), 0);
     assert.equal(program.stderr, "");
+    if (typeof whenEnded === "function") await whenEnded();
   });
 }
 
