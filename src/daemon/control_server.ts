@@ -8,7 +8,7 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { effectiveUser, UnixListener, UnixStream } from "../../ffi/unix_stream.ts";
-import { inFolder } from "../files.ts";
+import { inFolder, infoOf, isNamed } from "../files.ts";
 import {
   CONTROL_ANSWER_MS,
   CONTROL_CLIENTS,
@@ -40,6 +40,8 @@ export class ControlServer {
   readonly #options: ControlOptions;
   readonly #listener: UnixListener;
   readonly #clients = new Set<Client>();
+  /** Of the socket in the file system: another may have taken its place when this one ends. */
+  readonly #info: Deno.FileInfo | undefined;
 
   /**
    * Listens. A socket that a crash has left behind is replaced.
@@ -53,6 +55,7 @@ export class ControlServer {
     if (!mayWrite(path)) throw new Deno.errors.NotCapable(path);
     removeLeftOver(path);
     this.#listener = inFolder(path, () => new UnixListener(path));
+    this.#info = infoOf(path);
     poller.add(this.#listener.fd, () => this.#accept());
   }
 
@@ -65,8 +68,9 @@ export class ControlServer {
     this.#options.poller.remove(this.#listener.fd);
     this.#listener.close();
     for (const client of [...this.#clients]) if (!client.isServed) client.close();
+    const { path } = this.#options;
     try {
-      Deno.removeSync(this.#options.path);
+      if (this.#info && isNamed(path, this.#info)) Deno.removeSync(path);
     } catch {
       // Somebody has removed it already.
     }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isNamed } from "../files.ts";
+
 /** Another process holds the lock. */
 export class AlreadyRunning extends Error {
   override name = "AlreadyRunning";
@@ -46,10 +48,10 @@ export class PidFile {
     return new PidFile(path, file);
   }
 
-  /** Removes the file and lets go of the lock. */
+  /** Removes the file, unless another has taken its place meanwhile, and lets go of the lock. */
   release(): void {
     try {
-      Deno.removeSync(this.path);
+      if (isNamed(this.path, this.file.statSync())) Deno.removeSync(this.path);
     } catch {
       // Somebody has removed it already, or its folder is not this user's: then at least it names nobody.
       this.#empty();

@@ -186,6 +186,13 @@ Deno.test(
     second.close();
     assert.throws(() => Deno.statSync(left), Deno.errors.NotFound);
     assert.ok(server);
+    const third = new ControlServer({ ...another, path: left });
+    Deno.removeSync(left);
+    const fourth = new ControlServer({ ...another, path: left });
+    third.close();
+    assert.equal(await talk(left, "{}\n"), '"another"\n');
+    fourth.close();
+    assert.throws(() => Deno.statSync(left), Deno.errors.NotFound);
     Deno.writeTextFileSync(left, "a letter");
     assert.throws(() => new ControlServer({ ...another, path: left }), /it is no socket/);
     assert.equal(Deno.readTextFileSync(left), "a letter");

@@ -42,3 +42,14 @@ for (const left of ["", "1", "4242\n"]) {
     assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
   });
 }
+
+Deno.test("PidFile.release() leaves the file of another that has taken its place", async () => {
+  const path = Deno.makeTempFileSync();
+  const first = await PidFile.take(path);
+  Deno.removeSync(path);
+  const second = await PidFile.take(path);
+  first.release();
+  assert.equal(Deno.readTextFileSync(path), `${Deno.pid}\n`);
+  second.release();
+  assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+});
