@@ -5,8 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
+import { nftMessage } from "../../../ffi/nftables.ts";
 import { parseArguments } from "../../../src/cli.ts";
 import { formatFault, StartError } from "../../../src/config/fault.ts";
+import { grantedLists, LISTS } from "../../../src/daemon/permissions.ts";
+import { retryAfter } from "../../../src/notify/post.ts";
 import { plainWords } from "../../../src/response/command.ts";
 import { harmlessName } from "../../../src/response/host_names.ts";
 import { escapeControls, quote } from "../../../src/text.ts";
@@ -57,7 +60,47 @@ function tamesText(text: string): string {
   return JSON.stringify([escaped, name, words]);
 }
 
+/** Arguments of Deno, one a line. */
+function readsPermissions(text: string): string {
+  const lists = grantedLists(text.split("\n"));
+  assert.deepEqual(Object.keys(lists), LISTS);
+  const entries = Object.values(lists).flat();
+  for (const entry of entries) assert.ok(entry !== "" && !entry.includes(","), entry);
+  return JSON.stringify(lists);
+}
+
+/** A header of a server that is told of scans. */
+function readsRetryAfter(text: string): string {
+  const waitMs = retryAfter(text, 0);
+  assert.ok(waitMs === undefined || (waitMs >= 0 && Number.isFinite(waitMs)), `${waitMs}`);
+  return String(waitMs);
+}
+
+/** What libnftables says went wrong. */
+function readsNftError(text: string): string {
+  const message = nftMessage(text);
+  assert.ok(message !== "" && message === message.trim());
+  assert.doesNotMatch(message, /\n/);
+  assertReadable(escapeControls(message), Infinity);
+  return message;
+}
+
 export const TEXT_TARGETS: Target[] = [
+  textTarget("permissions", readsPermissions, {
+    dictionary: [...LISTS.map((name) => `--allow-${name}=`), "-R=", "-W=", "-N=", "-A", ",", "\n"],
+    seeds: [["lists", "run\n--allow-read=/a,,/b\n-W=/c\n--allow-net\n--allow-net=[::1]:80\n-A"]],
+  }),
+  textTarget("retry-after", readsRetryAfter, {
+    dictionary: ["GMT", "Fri, ", " Nov ", "2026", ":", "1e99", "-1", "275760"],
+    seeds: [["seconds", "120"], ["a date", "Fri, 27 Nov 2026 18:00:00 GMT"], ["neither", "soon"]],
+  }),
+  textTarget("nft-error", readsNftError, {
+    dictionary: ["Error: ", "\n", "^^^", "/dev/stdin:1:1-2: "],
+    seeds: [
+      ["as it is", "/dev/stdin:1:1-5: Error: syntax error, unexpected newline\nadd x\n^^^^^\n"],
+      ["nothing", ""],
+    ],
+  }),
   textTarget("command-line", readsArguments, { dictionary: WORDS }),
   textTarget("text", tamesText, {
     dictionary: ["/bin/sh", " -c ", ";", "$(", "`", "\n", "] blocked: [true]", "192.0.2.1", "."],

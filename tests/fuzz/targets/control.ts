@@ -5,10 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { parseRequest } from "../../../src/control_request.ts";
-import { parseAnswer } from "../../../src/daemon/control_client.ts";
+import { ControlFailure, parseAnswer, understood } from "../../../src/daemon/control_client.ts";
 import { ControlError } from "../../../src/daemon/control_server.ts";
 import { MOST_DURATION_S, MOST_REASON_CHARACTERS } from "../../../src/limits.ts";
 import { addressBytes, formatAddress } from "../../../src/packet/address.ts";
+import { type Top, topLines } from "../../../src/report/top_text.ts";
+import { PLAIN, type Style } from "../../../src/terminal/style.ts";
 import { escapeControls, jsonText } from "../../../src/text.ts";
 import { type Target, textTarget } from "../target.ts";
 
@@ -19,6 +21,16 @@ const WORDS = [
   ...['"host":"', '"seconds":', '"why":"', '"networks":["', '"all":true', "null", "1e99", "-1"],
   ...["\\u001b[2J", "192.0.2.9", "2001:db8::/32", "::ffff:192.0.2.9", ',"', "}", "]", "[", "{}"],
 ];
+const NARROW: Style = { ...PLAIN, width: 80 };
+const TOP: Top = {
+  ...{ atMs: 1000, startMs: 0, mode: "stealth (pcap)", packets: 9, packetsToServices: 1 },
+  ...{ probes: 3, lostBeforeReading: 0, rate: 0.5, blockedNow: 1 },
+  sources: [
+    { name: "192.0.2.9", events: 3, rate: 0.5, lastMs: 900, tool: "nmap SYN", blocked: true },
+  ],
+  ports: [{ name: "tcp/23", events: 3, rate: 0.5, lastMs: 900 }],
+  blocks: [{ host: "192.0.2.9", timeMs: 900, port: "tcp/23" }],
+};
 /** A control character of a reason becomes `\x1b`, or `\u2028`. */
 const ESCAPED = 6;
 
@@ -58,6 +70,14 @@ function readsAnswer(text: string): string {
   const shown = jsonText(answer);
   assert.equal(escapeControls(shown), shown);
   assert.equal(jsonText(JSON.parse(shown)), shown);
+  const view = { style: NARROW, rows: 24, rates: [] };
+  try {
+    for (const line of understood(() => topLines(answer as unknown as Top, view))) {
+      assert.equal(escapeControls(line), line);
+    }
+  } catch (error) {
+    if (!(error instanceof ControlFailure)) throw error;
+  }
   return shown;
 }
 
@@ -77,6 +97,7 @@ export const CONTROL_TARGETS: Target[] = [
   textTarget("control-answer", readsAnswer, {
     dictionary: [...WORDS, '"error":"', '"blocked":[', "\x9b", "\u2028", "\x7f"],
     seeds: [
+      ["top", JSON.stringify(TOP)],
       ["an error", '{"error":"there is no such command"}\n'],
       ["a list", "[1]\n"],
       ["escape sequences", '{"mode":"\x9b2J\\u001b[2J"}\n'],
