@@ -5,7 +5,7 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
-import { REPORT_BARS, REPORT_MEMORY_MS, REPORT_ROWS } from "../limits.ts";
+import { MOST_TIME_MS, REPORT_BARS, REPORT_MEMORY_MS, REPORT_ROWS } from "../limits.ts";
 import { readDatabase } from "../state/database.ts";
 import type { ScanRow } from "../state/scan_store.ts";
 import type { BlockRecord } from "../state/state_file.ts";
@@ -225,8 +225,8 @@ function scansOf(database: DatabaseSync, fromMs: number): Scans {
         source: String(row.source),
         kind: String(row.kind),
         tool: String(row.tool),
-        firstMs: Number(row.first),
-        lastMs: Number(row.last),
+        firstMs: dateOf(row.first),
+        lastMs: dateOf(row.last),
         packets: Number(row.packets),
         ports: Number(row.ports),
         targets: Number(row.targets),
@@ -252,8 +252,8 @@ function topSources(database: DatabaseSync, fromMs: number): SourceSum[] {
     targets: Number(row.targets),
     tools: listOf(row.tools),
     kinds: listOf(row.kinds),
-    firstMs: Number(row.first),
-    lastMs: Number(row.last),
+    firstMs: dateOf(row.first),
+    lastMs: dateOf(row.last),
     blocked: Number(row.blocked) === 1,
   }));
 }
@@ -267,8 +267,8 @@ function blockedOf(
   const blocked = database.prepare(`SELECT * ${inForce} ORDER BY started DESC, host LIMIT ?`)
     .all(nowMs, REPORT_ROWS).map((row) => ({
       host: String(row.host),
-      startMs: Number(row.started),
-      endMs: row.ends === null ? undefined : Number(row.ends),
+      startMs: dateOf(row.started),
+      endMs: row.ends === null ? undefined : dateOf(row.ends),
       reason: String(row.reason),
       count: Number(row.count),
     }));
@@ -277,4 +277,9 @@ function blockedOf(
 
 function listOf(text: unknown): string[] {
   return String(text ?? "").split(",").filter((part) => part !== "");
+}
+
+/** As the file has it, within the dates there are: no time in it may end a report. */
+function dateOf(timeMs: unknown): number {
+  return Math.max(0, Math.min(Number(timeMs), MOST_TIME_MS));
 }

@@ -149,3 +149,20 @@ Deno.test("readReport() tells files apart that it can make nothing of", () => {
     assert.throws(read, ForeignStateFile);
   });
 });
+
+Deno.test("readReport() gives dates, whatever times the file holds", () => {
+  withFile((path) => {
+    write(path, 0, ["tcp/23"], [scan(0, { firstMs: -(2 ** 53) + 1, lastMs: 2 ** 53 - 1 })]);
+    block(path, { "192.0.2.9": 9e15 - NOW_MS });
+    const report = readReport(path, NOW_MS - DAY_MS, NOW_MS);
+    const { lastScans: [{ first, last }], blocked: [{ ends }] } = reportJson(report) as {
+      lastScans: { first: string; last: string }[];
+      blocked: { ends: string }[];
+    };
+    assert.deepEqual([first, last, ends], [
+      "1970-01-01T00:00:00.000Z",
+      "9999-12-31T00:00:00.000Z",
+      "9999-12-31T00:00:00.000Z",
+    ]);
+  });
+});
