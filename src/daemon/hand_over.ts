@@ -53,6 +53,12 @@ const COMPANIONS = ["", "-wal", "-shm", "-journal", "-lock"];
 /** Why a user cannot have a file, as the end of a sentence about the path. */
 class NotHandedOver extends Error {}
 
+/**
+ * The same, where that user has it in its own hands. To keep root for that would be to let whoever has
+ * got in as that user choose what the next start is: it goes on as the user, and tells what it cannot do.
+ */
+class ItsOwnDoing extends NotHandedOver {}
+
 /** To whom, and whether only to see if it could be done: then nothing is made and nobody's owner changes. */
 interface To {
   user: User;
@@ -63,7 +69,7 @@ interface To {
  * Makes each file one that `user` can write, and changes nothing that this does not need.
  *
  * @param trial whether to change nothing at all
- * @returns what `user` cannot have, and why; empty when all is well
+ * @returns what `user` cannot have, and why; empty when all is well, or for `user` alone to mend
  */
 export function handOver(files: OwnFiles, user: User, trial = false): string[] {
   const to = { user, trial };
@@ -81,6 +87,7 @@ function told(path: string, act: () => void): string | undefined {
     act();
     return undefined;
   } catch (error) {
+    if (error instanceof ItsOwnDoing) return undefined;
     if (error instanceof NotHandedOver) return `${path} ${error.message}`;
     if (error instanceof SystemError) return `${path}: ${error.message}`;
     throw error;
@@ -93,19 +100,21 @@ function handOverFile({ path, mode, head }: SingleFile, { user, trial }: To): vo
   if (first === undefined) return;
   // What is no matter of rights, such as a folder in the file's place, is for the start to tell.
   if (first !== Errno.NoAccess && first !== Errno.NoEntry) return;
-  const { folder, made } = openTrusted(dirname(path), trial);
+  const { folder, made } = openTrusted(dirname(path), { user, trial });
+  let already = false;
   try {
     const flags = Open.ReadWrite | Open.NonBlocking | Open.NoFollow | (trial ? 0 : Open.Create);
     if (!trial || (!made && mayAccessAtAll(path))) {
-      giveFile(openAt(folder, basename(path), flags, mode), { user, trial }, head);
+      already = giveFile(openAt(folder, basename(path), flags, mode), { user, trial }, head);
     }
     if (made && !trial) giveTo(folder, user.uid, user.gid);
   } finally {
     closeFile(folder);
   }
-  if (trial ? !mayEnter(user, dirname(path)) : tryAsUser() !== undefined) {
-    throw new NotHandedOver(`cannot be written by ${user.name}`);
-  }
+  const canEnter = mayEnter(user, dirname(path));
+  if (trial ? canEnter : tryAsUser() === undefined) return;
+  const Why = already && canEnter ? ItsOwnDoing : NotHandedOver;
+  throw new Why(`cannot be written by ${user.name}`);
 }
 
 /** What keeps this user from adding to a file: an errno. */
@@ -125,7 +134,7 @@ function handOverFolder(path: string, own: ReadonlySet<string>, { user, trial }:
       files.flatMap((file) => COMPANIONS.map((end) => file + end))
         .every((file) => !mayAccessAtAll(file) || mayAccess(file, ["read", "write"])));
   if (usable()) return;
-  const { folder, made } = openTrusted(path, trial);
+  const { folder, made } = openTrusted(path, { user, trial });
   try {
     if (!made) takeInventory(folder, files, { user, trial });
     if (!trial) giveTo(folder, user.uid, user.gid);
@@ -166,17 +175,18 @@ function takeInventory(folder: number, files: readonly string[], to: To): void {
   }
 }
 
-/** Gives an open file of root's away, and closes it. */
-function giveFile(fd: number, { user, trial }: To, head?: RegExp): void {
+/** Gives an open file of root's away, and closes it. @returns whether it was the user's already */
+function giveFile(fd: number, { user, trial }: To, head?: RegExp): boolean {
   try {
     const { regular, links, uid, gid } = stateOf(fd);
     if (!regular) throw new NotHandedOver("is no file");
     // Another name of it may stand where it means something to others.
     if (links !== 1) throw new NotHandedOver(`has ${links} names: remove all others`);
-    if (uid === user.uid) return;
+    if (uid === user.uid) return true;
     if (uid !== ROOT) throw new NotHandedOver(`belongs to another user, ${uid}`);
     if (head && !head.test(headOf(fd))) throw new NotHandedOver("holds something else already");
     if (!trial) giveTo(fd, user.uid, gid === ROOT ? user.gid : gid);
+    return false;
   } finally {
     closeFile(fd);
   }
@@ -194,7 +204,7 @@ function headOf(fd: number): string {
  * @returns its descriptor, and whether it has been made just now; in a trial that of the last one which
  *   is there, when it would be made
  */
-function openTrusted(path: string, trial: boolean): { folder: number; made: boolean } {
+function openTrusted(path: string, to: To): { folder: number; made: boolean } {
   let made = false;
   let links = 0;
   let folder = openAt(undefined, startOf(path), Open.Read | Open.Directory);
@@ -214,7 +224,7 @@ function openTrusted(path: string, trial: boolean): { folder: number; made: bool
         folder = openAt(undefined, "/", Open.Read | Open.Directory);
         continue;
       }
-      const next = enter(folder, name, ofRoot, trial);
+      const next = enter(folder, name, ofRoot, uid, to);
       if (next.fd === undefined) {
         made = true;
         break;
@@ -222,7 +232,7 @@ function openTrusted(path: string, trial: boolean): { folder: number; made: bool
       closeFile(folder);
       [folder, made] = [next.fd, next.made];
     }
-    requireTrusted(folder);
+    requireTrusted(folder, to.user);
     return { folder, made };
   } catch (error) {
     closeFile(folder);
@@ -239,25 +249,26 @@ function partsOf(path: string): string[] {
 }
 
 /** The descriptor is undefined in a trial, when the folder would be made. */
-function enter(folder: number, name: string, mayMake: boolean, trial: boolean) {
+function enter(folder: number, name: string, mayMake: boolean, owner: number, to: To) {
   const flags = Open.Read | Open.Directory | Open.NoFollow;
   const failure = { errno: 0 };
   const fd = attemptOpen(folder, name, flags, failure);
   if (fd !== undefined) return { fd, made: false };
   if (failure.errno !== Errno.NoEntry || !mayMake) {
-    throw new NotHandedOver(
+    const Why = owner === to.user.uid ? ItsOwnDoing : NotHandedOver;
+    throw new Why(
       failure.errno === Errno.NoEntry
         ? "is not there, and is not made where others than root may write"
         : "leads through a link or a file that is no folder",
     );
   }
-  if (trial) return { fd: undefined, made: true };
+  if (to.trial) return { fd: undefined, made: true };
   makeFolder(folder, name, FOLDER_MODE);
   return { fd: openAt(folder, name, flags), made: true };
 }
 
 /** From the folder up to the root: every one of them is root's, and nobody else can rename in it. */
-function requireTrusted(folder: number): void {
+function requireTrusted(folder: number, user: User): void {
   let [fd, state] = [folder, stateOf(folder)];
   let below: FileState | undefined;
   for (;;) {
@@ -265,7 +276,8 @@ function requireTrusted(folder: number): void {
     const safe = state.uid === ROOT && (!writable || (below && (state.mode & STICKY) !== 0));
     if (!safe) {
       if (fd !== folder) closeFile(fd);
-      throw new NotHandedOver("is not the user's, and others than root may write on the way to it");
+      const Why = state.uid === user.uid ? ItsOwnDoing : NotHandedOver;
+      throw new Why("is not the user's, and others than root may write on the way to it");
     }
     const above = openAt(fd, "..", Open.Read | Open.Directory);
     if (fd !== folder) closeFile(fd);

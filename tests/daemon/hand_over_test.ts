@@ -104,11 +104,46 @@ const TRAPS: [name: string, set: (folder: string) => void, told: RegExp][] = [
     Deno.writeTextFileSync(`${folder}/history`, "ours", { mode: 0o600 });
     Deno.chmodSync(folder, 0o1777);
   }, /others than root may write on the way to it$/],
-  ["a folder of the user's own, where it may have put a link a moment ago", (folder) => {
+  ["a folder of somebody else's, who may have put a link there a moment ago", (folder) => {
     Deno.writeTextFileSync(`${folder}/history`, "ours", { mode: 0o600 });
-    Deno.chownSync(folder, NOBODY.uid, NOBODY.gid);
+    Deno.chownSync(folder, 1, 1);
   }, /others than root may write on the way to it$/],
 ];
+
+/** What the user can do to its own files, so that it cannot use them. */
+const OWN_DOINGS: [name: string, set: (folder: string) => void, path: string][] = [
+  ["a file of its own that it may not write", (folder) => {
+    Deno.writeTextFileSync(`${folder}/history`, "ours", { mode: 0o400 });
+    Deno.chownSync(`${folder}/history`, NOBODY.uid, NOBODY.gid);
+  }, "history"],
+  ["a folder of its own with a file that it may not write", (folder) => {
+    Deno.mkdirSync(`${folder}/lib`);
+    Deno.writeTextFileSync(`${folder}/lib/history`, "ours", { mode: 0o600 });
+    Deno.chownSync(`${folder}/lib`, NOBODY.uid, NOBODY.gid);
+  }, "lib/history"],
+  ["a link to a folder of root's in one of its own", (folder) => {
+    Deno.mkdirSync(`${folder}/lib`);
+    Deno.symlinkSync("..", `${folder}/lib/link`);
+    Deno.chownSync(`${folder}/lib`, NOBODY.uid, NOBODY.gid);
+  }, "lib/link/history"],
+  ["no folder where only it can make one", (folder) => {
+    Deno.mkdirSync(`${folder}/lib`, { mode: 0o500 });
+    Deno.chownSync(`${folder}/lib`, NOBODY.uid, NOBODY.gid);
+  }, "lib/sub/history"],
+];
+
+for (const [name, set, path] of OWN_DOINGS) {
+  Deno.test(
+    `handOver() is no reason to keep root where there is ${name}, and changes no owner`,
+    withFolder((folder) => {
+      set(folder);
+      const before = treeOf(folder);
+      assert.deepEqual(file(`${folder}/${path}`), []);
+      if (path.startsWith("lib")) assert.deepEqual(managed(`${folder}/${path}`), []);
+      assert.deepEqual(treeOf(folder), before);
+    }),
+  );
+}
 
 for (const [name, set, told] of TRAPS) {
   Deno.test(
@@ -158,7 +193,8 @@ for (const owner of [NOBODY.uid, 1]) {
       Deno.chownSync(`${folder}/theirs`, owner, owner);
       for (const way of ["theirs/link", "ours", "absolute", "theirs/../theirs/link"]) {
         for (const reasons of [file(`${folder}/${way}/x.sh`), managed(`${folder}/${way}/x.sh`)]) {
-          assert.match(reasons[0], /leads through a link or a file that is no folder$/, way);
+          if (owner === NOBODY.uid) assert.deepEqual(reasons, [], way);
+          else assert.match(reasons[0], /leads through a link or a file that is no folder$/, way);
         }
       }
       assert.deepEqual([...Deno.readDirSync(`${folder}/target`)], []);

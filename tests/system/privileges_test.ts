@@ -333,6 +333,24 @@ Deno.test("root is kept, and said why, where the user could not go on", async (t
   }
 });
 
+Deno.test("root is not kept for what the user has done to its own files: the start fails as that user", async () => {
+  await using network = await Network.create();
+  const done = 'for last; do :; done; log=${last%/*}/log; mkdir "$log"; : >"$log/history"; ' +
+    'chown -R nobody "$log"; chmod 000 "$log/history"; exec "$@"';
+  await using program = Program.spawn({
+    config: `TCP_PORTS="7"\n${AS_NOBODY}`,
+    bundle,
+    namespace: network.watched,
+    wrapper: ["sh", "-c", done, "sh"],
+  });
+  assert.equal(await program.ended(), 1);
+  assert.match(
+    program.stderr,
+    /^\S+log\/history: Cannot write the history file: permission denied[^\n]*\n$/i,
+  );
+  assert.equal(program.stdout, "");
+});
+
 Deno.test("from its sources it becomes the user as well, or says that their modules are root's", async () => {
   await using network = await Network.create();
   await using program = await Program.start({
