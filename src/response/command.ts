@@ -66,11 +66,15 @@ export class CommandRunner {
       templates.some((template) => plainWords(template.replaceAll("$", "")) === undefined);
   }
 
-  /** Runs a command, again when it only found a lock held. */
-  async run(command: string): Promise<CommandFailure> {
+  /**
+   * Runs a command, again when it only found a lock held.
+   *
+   * @param onLate is told what has become of what it left in the background, when that took too long
+   */
+  async run(command: string, onLate: (failure: string) => void): Promise<CommandFailure> {
     const deadline = performance.now() + this.limitMs;
     for (let attempt = 0;; attempt++) {
-      const exit = await this.#runOnce(command, deadline);
+      const exit = await this.#runOnce(command, deadline, onLate);
       if (typeof exit === "string") return exit;
       if ("status" in exit && exit.status === 0) return undefined;
       const busy = "status" in exit && exit.status === COMMAND_BUSY_STATUS;
@@ -106,7 +110,11 @@ export class CommandRunner {
       this.#launcher.start(SHELL, ["-c", command], this.#poller);
   }
 
-  async #runOnce(command: string, deadline: number): Promise<ExitStatus | string> {
+  async #runOnce(
+    command: string,
+    deadline: number,
+    onLate: (failure: string) => void,
+  ): Promise<ExitStatus | string> {
     let child: ChildProcess;
     try {
       child = this.#start(command);
@@ -123,7 +131,11 @@ export class CommandRunner {
     const exit = await child.ended;
     clearTimeout(timer);
     this.#running.delete(child);
-    this.#left.add(child, deadline);
+    this.#left.add(child, deadline, () =>
+      onLate(
+        `left processes in the background that did not end within ${this.limitMs / 1000} s and ` +
+          "were killed: setsid(1) starts one that may go on",
+      ));
     if (this.#closed) this.#left.close();
     return late ? `did not end within ${this.limitMs / 1000} s and was killed` : exit;
   }

@@ -9,14 +9,14 @@ import { LEFT_GROUPS_MS } from "../limits.ts";
 
 /** Process groups whose leader has ended. */
 export class LeftGroups {
-  /** When each is to be over, on the clock of performance.now(). */
-  readonly #deadlines = new Map<ChildProcess, number>();
+  /** When each is to be over, on the clock of performance.now(), and who is told that it was ended. */
+  readonly #left = new Map<ChildProcess, { deadline: number; onKilled: () => void }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes a process that has ended, be there anything left of its group or not. */
-  add(leader: ChildProcess, deadline: number): void {
+  add(leader: ChildProcess, deadline: number, onKilled: () => void): void {
     if (!leader.hasGroup()) return;
-    this.#deadlines.set(leader, deadline);
+    this.#left.set(leader, { deadline, onKilled });
     this.#timer ??= setTimeout(() => this.#look(), LEFT_GROUPS_MS);
   }
 
@@ -24,8 +24,8 @@ export class LeftGroups {
   close(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const leader of this.#deadlines.keys()) if (leader.hasGroup()) leader.kill();
-    this.#deadlines.clear();
+    for (const leader of this.#left.keys()) if (leader.hasGroup()) leader.kill();
+    this.#left.clear();
   }
 
   /**
@@ -35,12 +35,14 @@ export class LeftGroups {
   #look(): void {
     this.#timer = undefined;
     const now = performance.now();
-    for (const [leader, deadline] of this.#deadlines) {
+    for (const [leader, { deadline, onKilled }] of this.#left) {
       const isLeft = leader.hasGroup();
       if (isLeft && now < deadline) continue;
-      if (isLeft) leader.kill();
-      this.#deadlines.delete(leader);
+      this.#left.delete(leader);
+      if (!isLeft) continue;
+      leader.kill();
+      onKilled();
     }
-    if (this.#deadlines.size > 0) this.#timer = setTimeout(() => this.#look(), LEFT_GROUPS_MS);
+    if (this.#left.size > 0) this.#timer = setTimeout(() => this.#look(), LEFT_GROUPS_MS);
   }
 }

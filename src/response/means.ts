@@ -73,9 +73,11 @@ export class Means {
     return async (event: ScanEvent): Promise<boolean> => {
       const { log, commands } = this.#parts;
       const command = fillIn(template, event);
-      const failure = await commands.run(command);
+      const tell = (failure: string) =>
+        log.error(`${key} for host ${event.source}: the command "${command}" ${failure}`);
+      const failure = await commands.run(command, tell);
       if (failure === undefined) log.notice(`attackalert: ${done(event, command)}`);
-      else log.error(`${key} for host ${event.source}: the command "${command}" ${failure}`);
+      else tell(failure);
       return failure === undefined;
     };
   }

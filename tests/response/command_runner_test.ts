@@ -43,6 +43,8 @@ async function untilGone(pids: string): Promise<void> {
   assert.deepEqual(alive(pids), []);
 }
 
+const neverLate = () => assert.fail("nothing was left for too long");
+
 /** Ends at once, with two processes in the background. */
 const LEAVES = "sleep 100 & echo $! >>F; (trap '' TERM HUP; sleep 100) & echo $! >>F; true";
 
@@ -50,18 +52,24 @@ Deno.test("CommandRunner ends what a command has left in the background when its
   await withRunner(1000, async (runner, folder) => {
     const pids = `${folder}/pids`;
     const begin = performance.now();
-    assert.equal(await runner.run(LEAVES.replaceAll("F", pids)), undefined);
+    const told: string[] = [];
+    const failure = await runner.run(LEAVES.replaceAll("F", pids), (text) => told.push(text));
+    assert.equal(failure, undefined);
     const took = performance.now() - begin;
     if (took < 900) assert.equal(alive(pids).length, 2); // it has the time that it has
     await untilGone(pids);
     assert.ok(performance.now() - begin >= 1000);
+    assert.deepEqual(told, [
+      "left processes in the background that did not end within 1 s and were killed: setsid(1) " +
+      "starts one that may go on",
+    ]);
   });
 });
 
 Deno.test("CommandRunner.close() ends what commands have left in the background", async () => {
   await withRunner(100_000, async (runner, folder) => {
     const pids = `${folder}/pids`;
-    assert.equal(await runner.run(LEAVES.replaceAll("F", pids)), undefined);
+    assert.equal(await runner.run(LEAVES.replaceAll("F", pids), neverLate), undefined);
     assert.equal(alive(pids).length, 2);
     runner.close();
     await untilGone(pids);
@@ -86,7 +94,10 @@ for (const prepared of [false, true]) {
       try {
         if (prepared) runner.prepare([command]);
         const begin = performance.now();
-        assert.equal(await runner.run(command), "did not end within 0.3 s and was killed");
+        assert.equal(
+          await runner.run(command, neverLate),
+          "did not end within 0.3 s and was killed",
+        );
         const took = performance.now() - begin;
         assert.ok(took >= LIMIT_MS - 5 && took < LIMIT_MS + 1000, `${took} ms`);
         assert.equal(Deno.readTextFileSync(pids).split(/\s+/).filter(Boolean).length, 4);
@@ -95,7 +106,7 @@ for (const prepared of [false, true]) {
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         assert.deepEqual(alive(pids), []);
-        assert.equal(await runner.run("true"), undefined);
+        assert.equal(await runner.run("true", neverLate), undefined);
       } finally {
         runner.close();
         // The shell that waited for one more ends by itself.
