@@ -4,14 +4,14 @@
  *
  * @module
  */
-import TinyQueue from "tinyqueue";
 import type { Config } from "../config/config.ts";
 import { clearHostBits, type Network } from "../config/network.ts";
 import type { Logger } from "../log/logger.ts";
-import { addressBytes, formatAddress } from "../packet/address.ts";
+import { addressBytes } from "../packet/address.ts";
 import type { BlockRecord } from "../state/state_file.ts";
-import type { StateKeeper } from "./state_keeper.ts";
+import { BlocksInForce, type InForce, networkOf } from "./blocks_in_force.ts";
 import type { Block } from "./firewall.ts";
+import type { StateKeeper } from "./state_keeper.ts";
 
 /** What puts blocks into force. */
 export interface KernelBlocks {
@@ -35,12 +35,6 @@ export interface BlocksParts {
 /** What came of a block: until when it lasts, or why there is none. */
 export type BlockResult = { record: BlockRecord } | { failure: string };
 
-interface InForce {
-  record: BlockRecord;
-  /** On the clock of performance.now(), which nobody sets; Infinity for ever. */
-  endMs: number;
-}
-
 interface Wanted {
   reason: string;
   seconds: number | undefined;
@@ -54,16 +48,11 @@ interface Waiting extends Wanted {
 /** All blocks in force. */
 export class Blocks {
   #parts: BlocksParts;
-  readonly #inForce = new Map<string, InForce>();
-  /** Of the IPv6 networks among them, now or before: BLOCK_PREFIX_IPV6 may have been another. */
-  readonly #prefixes = new Set<number>();
-  /** By their end; an entry whose block has been lifted or renewed meanwhile counts for nothing. */
-  #ends = new TinyQueue<InForce>([], (a, b) => a.endMs - b.endMs);
+  readonly #inForce = new BlocksInForce();
   #waiting = new Map<string, Waiting>();
   /** Whether a host of the packets at hand has been blocked already. */
   #gathering = false;
   #made = 0;
-  #lifted = 0;
 
   constructor(parts: BlocksParts) {
     this.#parts = parts;
@@ -76,14 +65,12 @@ export class Blocks {
   }
 
   get size(): number {
-    this.#dropEnded();
     return this.#inForce.size;
   }
 
   /** Blocks made and lifted since the start; those that have ended are lifted. */
   get counters(): { made: number; lifted: number } {
-    this.#dropEnded();
-    return { made: this.#made, lifted: this.#lifted };
+    return { made: this.#made, lifted: this.#inForce.lifted };
   }
 
   /** Blocks that wait to be put into force. */
@@ -93,26 +80,22 @@ export class Blocks {
 
   /** The blocks in force, those that end first come first. */
   list(): BlockRecord[] {
-    this.#dropEnded();
-    return [...this.#inForce.values()].sort((a, b) => a.endMs - b.endMs)
-      .map(({ record }) => record);
+    return this.#inForce.all().sort((a, b) => a.endMs - b.endMs).map(({ record }) => record);
   }
 
   /** What the kernel should hold now. */
   *current(): Iterable<Block> {
-    this.#dropEnded();
-    for (const { record, endMs } of this.#inForce.values()) yield kernelBlock(record.host, endMs);
+    for (const { record, endMs } of this.#inForce.all()) yield kernelBlock(record.host, endMs);
   }
 
   /** Has the blocks that a state file remembers and no others, for the rest of their times. */
   restore(records: readonly BlockRecord[]): void {
     const wallMs = Date.now();
     const now = performance.now();
-    this.#inForce.clear();
-    const left = records.map((record) => ({ record, endMs: now + remainingMs(record, wallMs) }))
-      .filter(({ endMs }) => endMs > now);
-    for (const entry of left) this.#put(entry);
-    this.#rebuildEnds();
+    this.#inForce.replace(
+      records.map((record) => ({ record, endMs: now + remainingMs(record, wallMs) }))
+        .filter(({ endMs }) => endMs > now),
+    );
     this.#liftExcess();
   }
 
@@ -123,14 +106,7 @@ export class Blocks {
 
   /** What of {@link list} keeps a host out: itself, or its network. */
   blockOf(host: string): string | undefined {
-    this.#dropEnded();
-    if (this.#inForce.has(host)) return host;
-    if (!host.includes(":")) return undefined;
-    for (const prefix of this.#prefixes) {
-      const network = networkOf(host, prefix);
-      if (this.#inForce.has(network)) return network;
-    }
-    return undefined;
+    return this.#inForce.blockOf(host);
   }
 
   /**
@@ -170,9 +146,8 @@ export class Blocks {
     if (lifted.length === 0) return lifted;
     const hosts = lifted.map(({ host }) => host);
     this.#parts.firewall.unblock(hosts);
-    for (const host of hosts) this.#lift(host);
+    this.#inForce.lift(hosts);
     this.#parts.state.forgive(hosts);
-    this.#rebuildEnds();
     return lifted;
   }
 
@@ -181,16 +156,12 @@ export class Blocks {
    * they were to end.
    */
   shiftClock(byMs: number): void {
-    for (const [host, { record, endMs }] of this.#inForce) {
+    const moved = this.#inForce.all().map(({ record, endMs }) => {
       const { startMs, endMs: end } = record;
-      const moved = {
-        ...record,
-        startMs: startMs + byMs,
-        endMs: end === undefined ? undefined : end + byMs,
-      };
-      this.#inForce.set(host, { record: moved, endMs });
-    }
-    this.#rebuildEnds();
+      const endOfRecord = end === undefined ? undefined : end + byMs;
+      return { record: { ...record, startMs: startMs + byMs, endMs: endOfRecord }, endMs };
+    });
+    this.#inForce.replace(moved);
     this.#parts.state.replace();
   }
 
@@ -255,15 +226,11 @@ export class Blocks {
         isNew: !this.#inForce.has(host),
       })));
     } catch (error) {
-      this.#rebuildEnds();
       return error instanceof Error ? error.message : String(error);
     }
-    for (const host of room) this.#lift(host);
+    this.#inForce.lift(room);
     this.#made += entries.length;
-    for (const entry of entries) {
-      this.#put(entry);
-      this.#ends.push(entry);
-    }
+    this.#inForce.add(entries);
     state.add(entries.map(({ record }) => record), room);
     this.#tellRoom(room);
     return undefined;
@@ -277,11 +244,11 @@ export class Blocks {
     try {
       firewall.unblock(room);
     } catch (error) {
-      this.#rebuildEnds(); // the next block tries again
+      // The next block tries again.
       log.error(`BLOCK_MAX: ${error instanceof Error ? error.message : error}`);
       return;
     }
-    for (const host of room) this.#lift(host);
+    this.#inForce.lift(room);
     state.add([], room);
     this.#tellRoom(room);
   }
@@ -295,52 +262,10 @@ export class Blocks {
 
   /** Hosts to lift so that these find room: those that would end first. */
   #makeRoom(entries: readonly InForce[]): string[] {
-    this.#dropEnded();
-    const renewed = new Set(entries.map(({ record }) => record.host));
-    const added = entries.filter(({ record }) => !this.#inForce.has(record.host)).length;
-    let excess = this.#inForce.size + added - this.#parts.config.blockMax;
-    const room: string[] = [];
-    const kept: InForce[] = [];
-    while (excess > 0 && this.#ends.length > 0) {
-      const first = this.#ends.pop()!;
-      if (!this.#counts(first)) continue;
-      if (renewed.has(first.record.host)) {
-        kept.push(first);
-        continue;
-      }
-      room.push(first.record.host);
-      excess--;
-    }
-    for (const entry of kept) this.#ends.push(entry);
-    return room;
-  }
-
-  #dropEnded(): void {
-    const now = performance.now();
-    for (let first = this.#ends.peek(); first && first.endMs <= now; first = this.#ends.peek()) {
-      this.#ends.pop();
-      if (this.#counts(first)) this.#lift(first.record.host);
-    }
-  }
-
-  #put(entry: InForce): void {
-    const { host } = entry.record;
-    this.#inForce.set(host, entry);
-    const slash = host.indexOf("/");
-    if (slash >= 0) this.#prefixes.add(Number(host.slice(slash + 1)));
-  }
-
-  #lift(host: string): void {
-    if (this.#inForce.delete(host)) this.#lifted++;
-  }
-
-  /** Whether an entry of the queue is of a block that is still in force. */
-  #counts(entry: InForce): boolean {
-    return this.#inForce.get(entry.record.host) === entry;
-  }
-
-  #rebuildEnds(): void {
-    this.#ends = new TinyQueue([...this.#inForce.values()], (a, b) => a.endMs - b.endMs);
+    const inForce = this.#inForce;
+    const added = entries.filter(({ record }) => !inForce.has(record.host)).length;
+    const excess = inForce.size + added - this.#parts.config.blockMax;
+    return inForce.firstToEnd(excess, new Set(entries.map(({ record }) => record.host)));
   }
 
   /** What is blocked for a host: an IPv6 network, unless that holds a host to be spared. */
@@ -350,11 +275,6 @@ export class Blocks {
     const address = clearHostBits(addressBytes(host), prefix);
     return holdsProtected({ address, prefix }) ? host : networkOf(host, prefix);
   }
-}
-
-/** The network of an IPv6 host, as blocks have it. */
-function networkOf(host: string, prefix: number): string {
-  return `${formatAddress(6, clearHostBits(addressBytes(host), prefix))}/${prefix}`;
 }
 
 function kernelBlock(host: string, endMs: number): Block {
