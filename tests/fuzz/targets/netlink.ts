@@ -16,7 +16,7 @@ import {
   setNameOf,
   tableOf,
 } from "../../../ffi/nft_reply.ts";
-import { copyEnds, stateIn, walkSockets } from "../../../ffi/sock_diag.ts";
+import { copyEnds, stateIn, walkSockets } from "../../../ffi/sock_diag_reply.ts";
 import { attribute, bytes, u32 } from "../../netlink.ts";
 import { bytesTarget, type Seed, type Target, textTarget } from "../target.ts";
 
