@@ -7,7 +7,8 @@
 
 /** `struct nlmsghdr`: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
 export const HEADER_BYTES = 16;
-const ATTRIBUTE_HEADER_BYTES = 4; // struct nlattr: u16 length, u16 type
+/** `struct nlattr`: u16 length, u16 type. */
+export const ATTRIBUTE_HEADER_BYTES = 4;
 const NLA_TYPE_MASK = 0x3fff; // <linux/netlink.h>: the two bits above are flags
 
 /** Flags and types of `<linux/netlink.h>`. */
@@ -51,21 +52,24 @@ export function errorOf(buffer: DataView, start: number, end: number): number {
 
 /** The attributes from `start` on, by type; a later one of the same type replaces the first. */
 export function attributes(message: DataView, start: number): Map<number, Uint8Array<ArrayBuffer>> {
-  const found = new Map<number, Uint8Array<ArrayBuffer>>();
-  for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= message.byteLength;) {
+  return new Map(attributesIn(message, start, message.byteLength));
+}
+
+/** The attributes between two places, one after the other: in a list all are of one type. */
+export function* attributesIn(
+  message: DataView,
+  start: number,
+  end: number,
+): Generator<[type: number, value: Uint8Array<ArrayBuffer>]> {
+  for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= end;) {
     const length = message.getUint16(offset, true);
-    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > message.byteLength) break;
-    found.set(
-      message.getUint16(offset + 2, true) & NLA_TYPE_MASK,
-      new Uint8Array(
-        message.buffer as ArrayBuffer,
-        message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES,
-        length - ATTRIBUTE_HEADER_BYTES,
-      ),
-    );
+    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > end) break;
+    const type = message.getUint16(offset + 2, true) & NLA_TYPE_MASK;
+    const from = message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES;
+    const valueBytes = length - ATTRIBUTE_HEADER_BYTES;
+    yield [type, new Uint8Array(message.buffer as ArrayBuffer, from, valueBytes)];
     offset += align(length);
   }
-  return found;
 }
 
 /** Messages and attributes start at multiples of four bytes (NLMSG_ALIGNTO, NLA_ALIGNTO). */

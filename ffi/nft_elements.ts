@@ -7,9 +7,9 @@
  * @module
  */
 import { check, libc, SystemError } from "./libc.ts";
+import { ATTRIBUTE_HEADER_BYTES } from "./netlink_message.ts";
 import {
   attribute,
-  ATTRIBUTE_HEADER_BYTES,
   joined,
   message,
   netfilterSocket,

@@ -5,21 +5,15 @@
  * @module
  */
 import { check, libc } from "./libc.ts";
+import { AF_NETLINK, align, ATTRIBUTE_HEADER_BYTES, NLM_F_REQUEST } from "./netlink_message.ts";
 
-const AF_NETLINK = 16; // <sys/socket.h>
-const SOCK_RAW = 3;
+const SOCK_RAW = 3; // <sys/socket.h>
 const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_NETFILTER = 12; // <linux/netlink.h>
-const NLM_F_REQUEST = 0x01;
 export const NLA_F_NESTED = 0x8000;
 
 /** struct nlmsghdr, then struct nfgenmsg: u8 family, u8 version, u16 resource. */
 export const HEADER_BYTES = 20;
-/** struct nlattr: u16 length, u16 type. */
-export const ATTRIBUTE_HEADER_BYTES = 4;
-export const NLMSG_ERROR = 2;
-/** Where an error message has its error, a negative errno: struct nlmsgerr, behind struct nlmsghdr. */
-export const ERROR_CODE = 16;
 export const NFNL_SUBSYS_NFTABLES = 10; // <linux/netfilter/nfnetlink.h>
 export const NFPROTO_UNSPEC = 0; // <linux/netfilter.h>
 export const NFPROTO_INET = 1;
@@ -86,9 +80,4 @@ export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
     offset += part.length;
   }
   return all;
-}
-
-/** Messages and attributes start at multiples of four bytes (NLMSG_ALIGNTO, NLA_ALIGNTO). */
-export function align(length: number): number {
-  return (length + 3) & ~3;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { check, libc, SystemError } from "./libc.ts";
+import { NLM_F_DUMP } from "./netlink_message.ts";
 import {
   attribute,
   message,
@@ -24,7 +25,6 @@ import {
   tableOf,
 } from "./nft_reply.ts";
 
-const NLM_F_DUMP = 0x300;
 const REPLY_BYTES = 65_536;
 const ENOENT = 2; // <asm-generic/errno-base.h>
 const EBADMSG = 74; // <asm-generic/errno.h>

@@ -5,15 +5,15 @@
  * @module
  */
 import {
+  attributesIn,
   errorOf,
   HEADER_BYTES as NLMSG_BYTES,
   NLMSG_DONE,
   NLMSG_ERROR,
   walkMessages,
 } from "./netlink_message.ts";
-import { align, ATTRIBUTE_HEADER_BYTES, ERROR_CODE, HEADER_BYTES } from "./nft_message.ts";
+import { HEADER_BYTES } from "./nft_message.ts";
 
-const ATTRIBUTE_TYPE = 0x3fff; // NLA_TYPE_MASK
 const NFTA_GEN_ID = 1;
 const NFTA_TABLE_FLAGS = 2;
 const NFTA_TABLE_HANDLE = 4;
@@ -65,8 +65,8 @@ export function batchError(reply: DataView, received: number): number | undefine
     const length = reply.getUint32(offset, true);
     const type = reply.getUint16(offset + 4, true);
     if (length < NLMSG_BYTES) break;
-    if (type === NLMSG_ERROR && offset + ERROR_CODE + 4 <= received) {
-      code ||= -reply.getInt32(offset + ERROR_CODE, true);
+    if (type === NLMSG_ERROR && offset + NLMSG_BYTES + 4 <= received) {
+      code ||= -reply.getInt32(offset + NLMSG_BYTES, true);
     }
     offset += length + (-length & 3);
   }
@@ -94,36 +94,26 @@ export function ruleText(answer: Attributes): string {
   return `${u64(answer.get(NFTA_RULE_HANDLE))} ${expressions ? expressionsText(expressions) : ""}`;
 }
 
-/** The attributes between two places. */
+/** Copies of the attributes between two places: what comes next is received into the same memory. */
 function attributesOf(message: DataView, start: number, end: number): Map<number, DataView> {
-  return new Map(attributesIn(message, start, end));
-}
-
-/** The same, one after the other, for lists, where all are of one type. */
-function* attributesIn(
-  message: DataView,
-  start: number,
-  end: number,
-): Generator<[type: number, value: DataView]> {
-  for (let offset = start; offset + ATTRIBUTE_HEADER_BYTES <= end;) {
-    const length = message.getUint16(offset, true);
-    if (length < ATTRIBUTE_HEADER_BYTES || offset + length > end) break;
-    const type = message.getUint16(offset + 2, true) & ATTRIBUTE_TYPE;
-    const from = message.byteOffset + offset + ATTRIBUTE_HEADER_BYTES;
-    const value = message.buffer.slice(from, from + length - ATTRIBUTE_HEADER_BYTES);
-    yield [type, new DataView(value as ArrayBuffer)];
-    offset += align(length);
+  const found = new Map<number, DataView>();
+  for (const [type, value] of attributesIn(message, start, end)) {
+    found.set(type, new DataView(value.slice().buffer));
   }
+  return found;
 }
 
 /** A rule's expressions as text, without what its counter has counted. */
 function expressionsText(list: DataView): string {
-  return Array.from(attributesIn(list, 0, list.byteLength), ([, expression]) => {
-    const parts = attributesOf(expression, 0, expression.byteLength);
-    const name = nameIn(parts.get(NFTA_EXPR_NAME));
-    const data = parts.get(NFTA_EXPR_DATA);
-    return name === "counter" || !data ? name : name + new Uint8Array(data.buffer).toHex();
-  }).join(" ");
+  return Array.from(
+    attributesIn(list, 0, list.byteLength),
+    ([, { buffer, byteOffset, length }]) => {
+      const parts = attributesOf(new DataView(buffer, byteOffset, length), 0, length);
+      const name = nameIn(parts.get(NFTA_EXPR_NAME));
+      const data = parts.get(NFTA_EXPR_DATA);
+      return name === "counter" || !data ? name : name + new Uint8Array(data.buffer).toHex();
+    },
+  ).join(" ");
 }
 
 function u32(value: DataView | undefined): number {
