@@ -53,7 +53,7 @@ export class RunOutputs {
 
   /** Whether an output is so far behind that lines had better come slower. */
   get areBehind(): boolean {
-    return this.lossy.some(({ state }) => state.behind);
+    return this.lossy.some(({ isBehind }) => isBehind);
   }
 
   /** Outputs that may lose lines. */

@@ -49,11 +49,9 @@ export class LineOutput implements LogOutput {
   /** Oldest first; the last one is being filled. */
   readonly #chunks: Chunk[] = [];
   readonly #spare: Chunk[] = [];
-  /** Size of all pieces that wait. */
-  #backlog = 0;
   #writing: Promise<void> | undefined;
   #closed = false;
-  readonly #state: OutputState = { lost: 0, failure: undefined, behind: false };
+  readonly #state: OutputState = { lost: 0, failure: undefined };
 
   /**
    * @param name what a person calls it, such as `stdout` or a file's path
@@ -64,6 +62,10 @@ export class LineOutput implements LogOutput {
   /** Losses, and the failure that still stands. */
   get state(): Readonly<OutputState> {
     return this.#state;
+  }
+
+  get isBehind(): boolean {
+    return this.#backlog >= OUTPUT_BACKLOG_BYTES / 4;
   }
 
   /** Takes one line, without its end of line; one of very many characters is cut. */
@@ -113,13 +115,12 @@ export class LineOutput implements LogOutput {
     }
     const chunk = (small ? this.#spare.pop() : undefined) ?? new Chunk(size);
     this.#chunks.push(chunk);
-    this.#grow(size);
     return chunk;
   }
 
-  #grow(bytes: number): void {
-    this.#backlog += bytes;
-    this.#state.behind = this.#backlog >= OUTPUT_BACKLOG_BYTES / 4;
+  /** Size of all pieces that wait; they are few. */
+  get #backlog(): number {
+    return this.#chunks.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   async #drain(): Promise<void> {
@@ -147,10 +148,8 @@ export class LineOutput implements LogOutput {
   /** The first chunk is written: keep its memory for the next lines. */
   #recycle(): void {
     const chunk = this.#chunks.shift();
-    if (!chunk) return;
-    const { length: size } = chunk.bytes;
-    this.#grow(-size);
-    if (size > OUTPUT_CHUNK_BYTES || this.#spare.length >= SMALL_CHUNKS) return;
+    const small = chunk?.bytes.length === OUTPUT_CHUNK_BYTES;
+    if (!small || this.#spare.length >= SMALL_CHUNKS) return;
     chunk.length = 0;
     chunk.written = 0;
     this.#spare.push(chunk);
@@ -169,7 +168,6 @@ export class LineOutput implements LogOutput {
       for (let i = written; i < length; i++) if (bytes[i] === NEWLINE) this.#state.lost++;
     }
     this.#chunks.length = 0;
-    this.#grow(-this.#backlog);
     this.#spare.length = 0;
   }
 }

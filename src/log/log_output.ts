@@ -16,8 +16,6 @@ export interface OutputState {
   lost: number;
   /** Why the last write failed; undefined when it worked. */
   failure: string | undefined;
-  /** Whether so much waits that lines had better come slower. */
-  behind: boolean;
 }
 
 /** Takes lines, never blocks, and counts what it loses. */
@@ -25,6 +23,8 @@ export interface LogOutput {
   /** What a person calls it, such as `stdout` or a file's path. */
   readonly name: string;
   readonly state: Readonly<OutputState>;
+  /** Whether so much waits that lines had better come slower. */
+  readonly isBehind: boolean;
   /** Takes one line, without its end of line. */
   line(text: string, level: Level): void;
   /** Takes the bytes of one line, its newline included, at the level of events; if it can. */

@@ -14,7 +14,8 @@ export class StreamOutput implements LogOutput {
   constructor(readonly stdout: LineOutput | undefined, readonly stderr: LineOutput) {}
 
   /** The two outputs tell of themselves. */
-  readonly state: OutputState = { lost: 0, failure: undefined, behind: false };
+  readonly state: OutputState = { lost: 0, failure: undefined };
+  readonly isBehind = false;
 
   line(text: string, level: Level): void {
     (level === "error" ? this.stderr : this.stdout)?.line(text);

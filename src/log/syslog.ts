@@ -35,7 +35,7 @@ export function syslogDatagram(
 /** Lines to the system logger. */
 export class SyslogOutput implements LogOutput {
   readonly name = "syslog";
-  readonly #state: OutputState = { lost: 0, failure: undefined, behind: false };
+  readonly #state: OutputState = { lost: 0, failure: undefined };
   readonly #waiting: Uint8Array<ArrayBuffer>[] = [];
   #socket: UnixDatagram | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -46,6 +46,10 @@ export class SyslogOutput implements LogOutput {
     return this.#state;
   }
 
+  get isBehind(): boolean {
+    return this.#waiting.length >= SYSLOG_PENDING_LINES / 4;
+  }
+
   line(text: string, level: Level): void {
     const datagram = syslogDatagram(text, level, Deno.pid, Date.now());
     if (this.#waiting.length === 0 && this.#send(datagram)) return;
@@ -54,7 +58,6 @@ export class SyslogOutput implements LogOutput {
       return;
     }
     this.#waiting.push(datagram);
-    this.#state.behind = this.#waiting.length >= SYSLOG_PENDING_LINES / 4;
     this.#timer ??= setTimeout(() => this.#retry(), SYSLOG_RETRY_MS);
   }
 
@@ -75,7 +78,6 @@ export class SyslogOutput implements LogOutput {
     let sent = 0;
     while (sent < this.#waiting.length && this.#send(this.#waiting[sent])) sent++;
     this.#waiting.splice(0, sent);
-    this.#state.behind = this.#waiting.length >= SYSLOG_PENDING_LINES / 4;
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#retry(), SYSLOG_RETRY_MS);
   }
 

@@ -208,7 +208,8 @@ Deno.test("JsonLines.message() cuts a text that no output takes whole", () => {
 /** Remembers lines. */
 class Lines implements LogOutput {
   readonly name = "lines";
-  readonly state = { lost: 0, failure: undefined, behind: false };
+  readonly state = { lost: 0, failure: undefined };
+  readonly isBehind = false;
   text = "";
   line(text: string): void {
     this.text += `${text}\n`;

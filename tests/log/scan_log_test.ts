@@ -62,7 +62,8 @@ Deno.test("formatSummary() tells rates as a person reads them", () => {
 /** Remembers lines behind their level. */
 class Lines implements LogOutput {
   readonly name = "lines";
-  readonly state = { lost: 0, failure: undefined, behind: false };
+  readonly state = { lost: 0, failure: undefined };
+  readonly isBehind = false;
   readonly lines: string[] = [];
   line(text: string, level: string): void {
     this.lines.push(`${level}: ${text}`);
