@@ -7,7 +7,7 @@ import { formatDuration } from "./config/duration.ts";
 import { type Network, parseNetwork } from "./config/network.ts";
 import { ControlError } from "./daemon/control_server.ts";
 import { MOST_DURATION_S, MOST_REASON_CHARACTERS } from "./limits.ts";
-import { formatAddress } from "./packet/address.ts";
+import { formatBytes } from "./packet/address.ts";
 import { escapeControls } from "./text.ts";
 
 /** A request that can be done as it stands. */
@@ -63,7 +63,7 @@ function parseBlock({ host, seconds, why }: Record<string, unknown>): ControlReq
   const reason = typeof why === "string" && why !== ""
     ? escapeControls(why.slice(0, MOST_REASON_CHARACTERS))
     : "by hand";
-  return { command: "block", host: textOf(network), seconds, reason };
+  return { command: "block", host: formatBytes(network.address), seconds, reason };
 }
 
 function parseUnblock({ networks, all }: Record<string, unknown>): ControlRequest {
@@ -81,9 +81,4 @@ function parseUnblock({ networks, all }: Record<string, unknown>): ControlReques
 function isTime(seconds: unknown): seconds is number {
   return Number.isSafeInteger(seconds) && (seconds as number) >= 0 &&
     (seconds as number) <= MOST_DURATION_S;
-}
-
-/** The address of a network that is one host, as events write it. */
-function textOf({ address }: Network): string {
-  return formatAddress(address.length === 4 ? 4 : 6, address);
 }

@@ -17,6 +17,11 @@ export function formatAddress(version: number, bytes: Uint8Array): string {
   return new ipaddr.IPv6([...bytes.subarray(0, 16)]).toRFC5952String();
 }
 
+/** The same of the 4 or 16 bytes that an address has. */
+export function formatBytes(bytes: Uint8Array): string {
+  return formatAddress(bytes.length === 4 ? 4 : 6, bytes);
+}
+
 /**
  * The 4 or 16 bytes of an address, in any of its forms.
  *

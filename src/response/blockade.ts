@@ -10,7 +10,7 @@ import { StartError } from "../config/fault.ts";
 import { IgnoreList } from "../config/ignore_list.ts";
 import { CLOCK_STEP_MS, DEFAULT_STATE_FILE, SPARED_LOOK_MS, STATE_TIDY_MS } from "../limits.ts";
 import type { Logger } from "../log/logger.ts";
-import { formatAddress } from "../packet/address.ts";
+import { formatBytes } from "../packet/address.ts";
 import type { BlockRecord } from "../state/state_file.ts";
 import { Blocks } from "./blocks.ts";
 import { Firewall } from "./firewall.ts";
@@ -127,7 +127,7 @@ export class Blockade {
   }
 
   #restore(inForce: readonly BlockRecord[]): void {
-    this.#state.add(inForce, []);
+    if (inForce.length > 0) this.#state.add(inForce, []);
     try {
       this.#restoreFrom([...this.#state.found, ...inForce]);
     } catch (error) {
@@ -168,7 +168,7 @@ export class Blockade {
   #liftSpared(guard: NetworkGuard): boolean {
     const wrong = new Set<string | undefined>();
     for (const address of guard.hosts()) {
-      wrong.add(this.blocks.blockOf(formatAddress(address.length === 4 ? 4 : 6, address)));
+      wrong.add(this.blocks.blockOf(formatBytes(address)));
     }
     const lifted = this.blocks.unblock(({ host }) => wrong.has(host));
     for (const { host } of lifted) {

@@ -9,7 +9,7 @@
 import { infoOf, isNamed } from "../files.ts";
 import { BLOCKED_HOSTS, BLOCKED_HOSTS_AT_ONCE } from "../limits.ts";
 import { openForAppend } from "../log/append_file.ts";
-import { addressBytes, formatAddress } from "../packet/address.ts";
+import { addressBytes, formatBytes } from "../packet/address.ts";
 
 const AF_INET = 2; // <sys/socket.h>
 const AF_INET6 = 10;
@@ -159,7 +159,7 @@ export class BlockedSet {
     const bytes = readIfThere(this.path) ?? new Uint8Array(0);
     const { hosts, wholeBytes } = parseBlockedFile(bytes);
     this.#info = info;
-    for (const host of hosts) this.#remember(formatAddress(host.length === 4 ? 4 : 6, host));
+    for (const host of hosts) this.#remember(formatBytes(host));
     this.#wholeBytes = wholeBytes;
     this.#torn = wholeBytes < bytes.length;
   }

@@ -211,14 +211,16 @@ export class Blocks {
   }
 
   /**
-   * The kernel first: what is told to be blocked is, and a state file that cannot be written is no
+   * Puts blocks into force, in the place of those that BLOCK_MAX does not allow beside them. The kernel
+   * first: what is told to be blocked is, and a state file that cannot be written is no
    * reason to let anybody in. After a crash between the two the kernel is given what the file has.
    *
    * @returns why not
    */
   #putIntoForce(entries: readonly InForce[]): string | undefined {
-    const { firewall, state } = this.#parts;
+    const { firewall, state, log } = this.#parts;
     const room = this.#makeRoom(entries);
+    if (entries.length + room.length === 0) return undefined;
     try {
       if (room.length > 0) firewall.unblock(room);
       firewall.block(entries.map(({ record: { host }, endMs }) => ({
@@ -232,32 +234,18 @@ export class Blocks {
     this.#made += entries.length;
     this.#inForce.add(entries);
     state.add(entries.map(({ record }) => record), room);
-    this.#tellRoom(room);
+    if (room.length > 0) {
+      log.error(
+        `BLOCK_MAX is reached: ${room.length} blocks that would have ended first are lifted`,
+      );
+    }
     return undefined;
   }
 
-  /** What BLOCK_MAX does not allow any more. */
+  /** Lifts what BLOCK_MAX does not allow any more; when that fails, the next block tries again. */
   #liftExcess(): void {
-    const { firewall, state, log } = this.#parts;
-    const room = this.#makeRoom([]);
-    if (room.length === 0) return;
-    try {
-      firewall.unblock(room);
-    } catch (error) {
-      // The next block tries again.
-      log.error(`BLOCK_MAX: ${error instanceof Error ? error.message : error}`);
-      return;
-    }
-    this.#inForce.lift(room);
-    state.add([], room);
-    this.#tellRoom(room);
-  }
-
-  #tellRoom({ length }: readonly string[]): void {
-    if (length === 0) return;
-    this.#parts.log.error(
-      `BLOCK_MAX is reached: ${length} blocks that would have ended first are lifted`,
-    );
+    const failure = this.#putIntoForce([]);
+    if (failure !== undefined) this.#parts.log.error(`BLOCK_MAX: ${failure}`);
   }
 
   /** Hosts to lift so that these find room: those that would end first. */

@@ -49,11 +49,12 @@ export class StateKeeper {
    * must not prevent the start. Asked when there is trouble, as it takes a while of 100,000 blocks.
    */
   leaveOutUnreadable(): readonly BlockRecord[] {
-    const { found } = this;
-    const good = found.filter(({ host }) => isTarget(host));
-    if (good.length === found.length) return found;
-    const kept = new Set(good);
-    const bad = found.filter((record) => !kept.has(record)).map(({ host }) => host);
+    const { good = [], bad: unreadable } = Object.groupBy(
+      this.found,
+      ({ host }) => isTarget(host) ? "good" : "bad",
+    );
+    if (!unreadable) return good;
+    const bad = unreadable.map(({ host }) => host);
     const more = bad.length > 1 ? `, and of ${bad.length - 1} more,` : "";
     this.#log.error(
       `STATE_FILE ${this.#path}: the block of ${quote(bad[0])}${more} is left out: ` +
@@ -186,7 +187,8 @@ export class StateKeeper {
 
 function isTarget(host: string): boolean {
   try {
-    return targetOf(host) !== undefined;
+    targetOf(host);
+    return true;
   } catch {
     return false;
   }

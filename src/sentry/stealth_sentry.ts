@@ -5,7 +5,7 @@
  */
 import type { Poller } from "../../ffi/epoll.ts";
 import { FRAMES_PER_TURN, FULL_SNAPSHOT_BYTES, MOST_UNREAD } from "../limits.ts";
-import { formatAddress } from "../packet/address.ts";
+import { formatBytes } from "../packet/address.ts";
 import { decode } from "../packet/decode.ts";
 import { Packet, REJECT_NAMES } from "../packet/packet.ts";
 import type { CaptureMethod, FilteredSource, FrameSource, WatchedPorts } from "./frame_source.ts";
@@ -283,8 +283,7 @@ function sameTarget(a: Target, b: Target): boolean {
 
 function textOf({ addresses }: Target): string {
   return addresses.map(({ address, prefix }) => {
-    const version = address.length === 4 ? 4 : 6;
-    const text = formatAddress(version, address);
+    const text = formatBytes(address);
     return prefix === address.length * 8 ? text : `${text}/${prefix}`;
   }).join(", ");
 }
