@@ -56,14 +56,8 @@ async function flood(contender: Contender): Promise<string[]> {
   const rate = await replay(network, file);
   await settled(subject);
   const cpuMs = subject.cpuMs() - before;
-  await subject.stop();
-  const events = await countLines(`${subject.folder}/history`);
-  return [
-    `${(100 * events / FLOOD_PACKETS).toFixed(1)} %`,
-    droppedIn(subject),
-    `${Math.round(rate / 1000)},000/s`,
-    `${(cpuMs * 1000 / events).toFixed(1)} us`,
-  ];
+  const { events, figures } = await outcome(subject, FLOOD_PACKETS, rate);
+  return [...figures, `${(cpuMs * 1000 / events).toFixed(1)} us`];
 }
 
 async function largeFlood(contender: Contender): Promise<string[]> {
@@ -79,14 +73,8 @@ async function largeFlood(contender: Contender): Promise<string[]> {
   await pause(2000);
   clearInterval(timer);
   const after = subject.rssMiB();
-  await subject.stop();
-  const events = await countLines(`${subject.folder}/history`);
-  return [
-    `${(100 * events / LARGE_FLOOD_PACKETS).toFixed(1)} %`,
-    droppedIn(subject),
-    `${Math.round(rate / 1000)},000/s`,
-    `${most.toFixed(0)} MiB, ${after.toFixed(0)} MiB`,
-  ];
+  const { figures } = await outcome(subject, LARGE_FLOOD_PACKETS, rate);
+  return [...figures, `${most.toFixed(0)} MiB, ${after.toFixed(0)} MiB`];
 }
 
 async function serviceFlood(contender: Contender): Promise<string[]> {
@@ -128,6 +116,18 @@ async function loneDrop(contender: Contender): Promise<string[]> {
   await using network = await Network.create();
   await using _subject = await contender.start(network, { firewall: true });
   return [percentiles(await probe(network, "drop_probe.ts", network.watched, `${LONE_PROBES}`))];
+}
+
+/** Ends what a flood was sent to: how much of it is in the history, told as dropped, and its rate. */
+async function outcome(subject: Subject, packets: number, rate: number) {
+  await subject.stop();
+  const events = await countLines(`${subject.folder}/history`);
+  const figures = [
+    `${(100 * events / packets).toFixed(1)} %`,
+    droppedIn(subject),
+    `${Math.round(rate / 1000)},000/s`,
+  ];
+  return { events, figures };
 }
 
 /** Waits until all that has been captured is written. */

@@ -74,11 +74,6 @@ export class UnixStream {
     throw new SystemError(`connect(${path})`, error);
   }
 
-  /** The user of the process at the other end, as it was when it connected. */
-  peerUser(): number {
-    return this.peer().user;
-  }
-
   /** The process at the other end, and its user, as they were when it connected or listened. */
   peer(): { process: number; user: number } {
     const credentials = new Uint32Array(UCRED_BYTES / 4);

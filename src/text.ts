@@ -14,14 +14,9 @@ export function escapeControls(text: string): string {
 }
 
 /**
- * `text` as a JSON string, in quotes. Besides what has to be, everything is escaped that a terminal
+ * `value` as JSON in one line. Besides what has to be, everything is escaped in its texts that a terminal
  * obeys or that somebody takes for an end of line.
  */
-export function jsonString(text: string): string {
-  return jsonText(text);
-}
-
-/** `value` as JSON in one line, its texts as {@link jsonString} has them. */
 export function jsonText(value: unknown): string {
   return JSON.stringify(value).replaceAll(
     /[\x7f-\x9f\u2028\u2029]/g,

@@ -10,7 +10,7 @@ import { TOP_HISTORY } from "./limits.ts";
 import { type Top, topLines } from "./report/top_text.ts";
 import { Screen } from "./terminal/screen.ts";
 import { obeys, outputStyle, terminalSize } from "./terminal/style.ts";
-import { escapeControls, jsonText } from "./text.ts";
+import { jsonText } from "./text.ts";
 
 /** What to look at, and how often. */
 export interface TopRequest {
@@ -78,7 +78,7 @@ async function show(socket: string, first: Top, intervalMs: number): Promise<voi
       failure = undefined;
     } catch (error) {
       if (!(error instanceof ControlFailure)) throw error;
-      failure = escapeControls(error.message);
+      failure = error.message;
     }
     rates.push(failure === undefined ? shown.rate : 0);
     if (rates.length > TOP_HISTORY) rates.shift();

@@ -5,9 +5,8 @@
  */
 import { UnixStream } from "../../ffi/unix_stream.ts";
 import { CONTROL_CLIENT_MS } from "../limits.ts";
-import { escapeControls } from "../text.ts";
 
-/** Nobody could be asked, or the one who was has refused. */
+/** Nobody could be asked, or the one who was has refused: in words of its own, to be escaped. */
 export class ControlFailure extends Error {
   override name = "ControlFailure";
 }
@@ -30,7 +29,7 @@ export function ask(path: string, request: object): Record<string, unknown> {
     if (answer === undefined) {
       throw new ControlFailure(`${path}: what listens there does not answer as portsentry does`);
     }
-    if (typeof answer.error === "string") throw new ControlFailure(escapeControls(answer.error));
+    if (typeof answer.error === "string") throw new ControlFailure(answer.error);
     return answer;
   } finally {
     stream.close();

@@ -79,7 +79,7 @@ export class ControlServer {
   #accept(): void {
     const stream = this.#listener.accept();
     if (!stream) return;
-    const user = stream.peerUser();
+    const { user } = stream.peer();
     if (user !== ROOT && user !== effectiveUser()) {
       stream.close();
       this.#options.onRefused(`CONTROL_SOCKET: user ${user} was refused`);

@@ -207,7 +207,7 @@ function headOf(fd: number): string {
 function openTrusted(path: string, to: To): { folder: number; made: boolean } {
   let made = false;
   let links = 0;
-  let folder = openAt(undefined, startOf(path), Open.Read | Open.Directory);
+  let folder = openAt(undefined, path.startsWith("/") ? "/" : ".", Open.Read | Open.Directory);
   try {
     const ahead = partsOf(path);
     for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
@@ -238,10 +238,6 @@ function openTrusted(path: string, to: To): { folder: number; made: boolean } {
     closeFile(folder);
     throw error;
   }
-}
-
-function startOf(path: string): string {
-  return path.startsWith("/") ? "/" : ".";
 }
 
 function partsOf(path: string): string[] {

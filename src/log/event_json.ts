@@ -10,7 +10,7 @@
 import { OUTPUT_LINE_CHARACTERS } from "../limits.ts";
 import type { EventFlags, Flag, ScanEvent } from "../event/scan_event.ts";
 import { rateOf, type ScanSummary, UNKNOWN_TOOL } from "../event/scan_summary.ts";
-import { jsonString } from "../text.ts";
+import { jsonText } from "../text.ts";
 import type { Level } from "./log_output.ts";
 
 /** Raised when a field changes its meaning or goes; new fields may come without that. */
@@ -48,7 +48,7 @@ export class JsonLines {
   /** @param version of this program */
   constructor(version: string) {
     this.#observer = `"observer":{"product":"portsentry","type":"ids","version":` +
-      `${jsonString(version)}},"ecs":{"version":"${ECS_VERSION}"}`;
+      `${jsonText(version)}},"ecs":{"version":"${ECS_VERSION}"}`;
   }
 
   /**
@@ -75,7 +75,7 @@ export class JsonLines {
 
   #head(event: ScanEvent, host: string): string {
     const { source, sourcePort, destination, port } = event;
-    const domain = host === source ? "" : `,"domain":${jsonString(host)}`;
+    const domain = host === source ? "" : `,"domain":${jsonText(host)}`;
     return `{"@timestamp":"${formatUtcTime(event.timeMs)}",` +
       `"source":{"ip":"${source}","port":${sourcePort}${domain}},` +
       `"destination":{"ip":"${destination}","port":${port}},`;
@@ -115,7 +115,7 @@ export class JsonLines {
 
   #message(text: string, level: Level, timeMs: number): string {
     return `{"@timestamp":"${formatUtcTime(timeMs)}","log":{"level":"${LEVELS[level]}"},` +
-      `"message":${jsonString(text)},` +
+      `"message":${jsonText(text)},` +
       `"event":{"kind":"event","module":"portsentry","dataset":"portsentry.log"},` +
       `${this.#observer},"portsentry":{"schema":${SCHEMA_VERSION}}}`;
   }
@@ -146,7 +146,7 @@ export class JsonLines {
       `"action":"probe","module":"portsentry","dataset":"portsentry.event"},` +
       `"log":{"level":"notice"},${this.#observer},` +
       `"portsentry":{"schema":${SCHEMA_VERSION},"mode":"${event.mode}",` +
-      `"type":${jsonString(event.type)},"ip_options":"${event.ipOptions}",` +
+      `"type":${jsonText(event.type)},"ip_options":"${event.ipOptions}",` +
       `"ignored":${FLAGS[ignored]},"triggered":${FLAGS[triggered]},` +
       `"noblock":${FLAGS[noblock]},"blocked":${FLAGS[blocked]},"tool":${toolJson(event.tool)}}}`;
   }
@@ -154,7 +154,7 @@ export class JsonLines {
 
 /** Elasticsearch leaves null out; a text for what is not known would be counted as a tool. */
 function toolJson(tool: string): string {
-  return tool === UNKNOWN_TOOL ? "null" : jsonString(tool);
+  return tool === UNKNOWN_TOOL ? "null" : jsonText(tool);
 }
 
 function isIpv6({ source }: ScanEvent): boolean {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { isNamed } from "../files.ts";
 import { openForAppend } from "./append_file.ts";
 import type { LineTarget } from "./line_output.ts";
@@ -76,11 +77,8 @@ export class FollowedFile implements LineTarget {
   #begin(written: Uint8Array, here: boolean): void {
     const start = written.lastIndexOf(NEWLINE) + 1;
     const before = start > 0 ? NOTHING : this.#begun;
-    const begun = new Uint8Array(before.length + written.length - start);
-    begun.set(before);
-    begun.set(written.subarray(start), before.length);
-    this.#begun = begun;
-    this.#begunHere = here ? begun.length : 0;
+    this.#begun = Buffer.concat([before, written.subarray(start)]);
+    this.#begunHere = here ? this.#begun.length : 0;
   }
 
   /** @throws {Error} when none of that name can be opened, and the open one has no other name */

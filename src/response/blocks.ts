@@ -212,8 +212,8 @@ export class Blocks {
 
   /**
    * Puts blocks into force, in the place of those that BLOCK_MAX does not allow beside them. The kernel
-   * first: what is told to be blocked is, and a state file that cannot be written is no
-   * reason to let anybody in. After a crash between the two the kernel is given what the file has.
+   * first: what is told to be blocked is, and a state file that cannot be written is no reason to let
+   * anybody in. After a crash between the two the kernel is given what the file has.
    *
    * @returns why not
    */

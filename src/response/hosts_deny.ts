@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 
 /** The file tcp wrappers read. */
 export const HOSTS_DENY = "/etc/hosts.deny";
@@ -48,10 +49,7 @@ export class HostsDeny {
     if (text.split("\n").includes(line)) return undefined;
     const separator = text === "" || text.endsWith("\n") ? "" : "\n";
     const added = new TextEncoder().encode(`${separator}${line}\n`);
-    const whole = new Uint8Array(bytes.length + added.length);
-    whole.set(bytes);
-    whole.set(added, bytes.length);
-    await this.#replace(whole, info);
+    await this.#replace(Buffer.concat([bytes, added]), info);
     return undefined;
   }
 
