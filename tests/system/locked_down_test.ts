@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { HookProcess } from "./hook_process.ts";
 import { Network, run, SCANNER, WATCHED } from "./network.ts";
 import { Program } from "./program.ts";
 
@@ -21,48 +22,24 @@ const KINDS: Kind[] = DOCUMENT.split(/^## /m).slice(1).map((section) => ({
   command: /^```sh\n(.*?)^```$/ms.exec(section)![1].replaceAll("x86_64", Deno.build.arch),
 }));
 
-const HOOK = fileURLToPath(new URL("../notify/hook.ts", import.meta.url));
-
 /** What there is to see of each kind, besides the event; and when the program has ended. */
 const EFFECTS: Record<string, (program: Program, network: Network) => unknown> = {
   "Log only, through libpcap": () => {},
   "Log only, without libpcap": () => {},
   "With metrics, notifications and reports": async (program, network) => {
-    const server = new Deno.Command("ip", {
-      args: ["netns", "exec", network.watched, Deno.execPath(), "run", "-A", HOOK].concat(
-        "127.0.0.1",
-        "8080",
-      ),
-      stdout: "piped",
-    }).spawn();
-    let told = "";
-    const reading = (async () => {
-      const decoder = new TextDecoder();
-      for await (const bytes of server.stdout) told += decoder.decode(bytes);
-    })();
-    const end = async () => {
-      server.kill("SIGKILL");
-      await server.status;
-      await reading;
-    };
-    try {
-      await program.until(() => told.includes("listening"), "the server listens");
-      await network.nmap(`-sT -p 1,7,111 ${WATCHED.ipv4}`);
-      await program.events(4);
-      const { stdout } = await network.onWatched("curl -s http://127.0.0.1:9187/metrics");
-      assert.match(stdout, /^portsentry_notifications_waiting 0$/m);
-      assert.ok(fileOf(program, "/var/lib/portsentry/portsentry.db").startsWith("SQLite format 3"));
-    } catch (error) {
-      await end();
-      throw error;
-    }
+    await using stack = new AsyncDisposableStack();
+    const server = stack.use(await HookProcess.start(network.watched, "127.0.0.1", "8080"));
+    await network.nmap(`-sT -p 1,7,111 ${WATCHED.ipv4}`);
+    await program.events(4);
+    const { stdout } = await network.onWatched("curl -s http://127.0.0.1:9187/metrics");
+    assert.match(stdout, /^portsentry_notifications_waiting 0$/m);
+    assert.ok(fileOf(program, "/var/lib/portsentry/portsentry.db").startsWith("SQLite format 3"));
+    const open = stack.move();
     // The scan is over when the program ends, at the latest.
     return async () => {
-      try {
-        await program.until(() => told.includes('"path":"/scans"'), "the server is told");
-      } finally {
-        await end();
-      }
+      await using _open = open;
+      const told = () => server.received.some(({ path }) => path === "/scans");
+      await server.until(told, "the server is told");
     };
   },
   "Connect mode": () => {},

@@ -3,60 +3,19 @@ import assert from "node:assert/strict";
 import { ethernet, ipv4, tcp } from "../frames.ts";
 import { validNotification } from "../notify/notification_schema.ts";
 import { makeBundle } from "./bundle.ts";
+import { HookProcess } from "./hook_process.ts";
 import { Network, run, SCANNER, WATCHED, words } from "./network.ts";
 import { Program, type ProgramOptions } from "./program.ts";
 
 /** Where the server listens: beside the scanner, which is blocked. */
 const SERVER = "192.0.2.53";
 const PORT = 8080;
-const HOOK = new URL("../notify/hook.ts", import.meta.url).pathname;
 const BLOCKING = `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nFIREWALL="nftables"\n` +
   `CONTROL_SOCKET="FOLDER/control.sock"\nSTATE_FILE="FOLDER/state.db"\n`;
 
-/** The server on the scanning host, until `await using` ends it. */
-class Server implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  #text = "";
-
-  private constructor(network: Network, args: string[]) {
-    this.#child = new Deno.Command("ip", {
-      args: [
-        ...words(`netns exec ${network.scanner} ${Deno.execPath()} run -A --no-prompt ${HOOK}`),
-        ...[SERVER, String(PORT), ...args],
-      ],
-      stdout: "piped",
-    }).spawn();
-    this.#collect();
-  }
-
-  static async start(network: Network, args: string[] = []): Promise<Server> {
-    const server = new Server(network, args);
-    await server.until(() => server.#text.includes("listening\n"), "it listens");
-    return server;
-  }
-
-  get received(): { path: string; headers: Record<string, string>; body: string }[] {
-    return this.#text.split("\n").slice(0, -1).filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line));
-  }
-
-  async until(condition: () => boolean, what: string): Promise<void> {
-    const deadline = performance.now() + 15_000;
-    while (!condition()) {
-      assert.ok(performance.now() < deadline, `waited in vain until ${what}: ${this.#text}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-
-  async #collect(): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const bytes of this.#child.stdout) this.#text += decoder.decode(bytes);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#child.status;
-  }
+/** The server on the scanning host. */
+function startServer(network: Network, args: string[] = []): Promise<HookProcess> {
+  return HookProcess.start(network.scanner, SERVER, String(PORT), ...args);
 }
 
 /** A lone SYN to port 23 that says it is from `source`. */
@@ -84,7 +43,7 @@ function urlOf(path: string, scheme = "http"): string {
 
 Deno.test("NOTIFY_URL is told of the first block of a host, and not of the next one in the window", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start(options(network, BLOCKING + urlOf("/ok?hush")));
   await network.nmap(`-sS -p 20-29 ${WATCHED.ipv4}`);
   await program.until(() => /blocked via nftables/.test(program.stdout), "the host is blocked");
@@ -126,7 +85,7 @@ Deno.test("a server that is down is told when it is up", async () => {
     () => /NOTIFY_URL: 192\.0\.2\.53:8080: .*refused.*: it is tried again/i.test(program.stderr),
     "the failure is told",
   );
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await server.until(() => server.received.length === 1, "it is told");
   await program.until(() => /takes notifications again/.test(program.stdout), "that is told, too");
   assert.equal(await program.stop(), 0);
@@ -134,7 +93,7 @@ Deno.test("a server that is down is told when it is up", async () => {
 
 Deno.test("a server that hangs holds up neither events nor the end of the program", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start(options(network, BLOCKING + urlOf("/hang")));
   await network.inject([syn("192.0.2.77")]);
   await server.until(() => server.received.length === 1, "it hangs");
@@ -154,7 +113,7 @@ Deno.test("a server that hangs holds up neither events nor the end of the progra
 
 Deno.test("a flood of 10,000 sources is a few notifications", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start({
     ...options(network, BLOCKING + urlOf("/ok") + 'NOTIFY_FORMAT="slack"\nBLOCK_MAX="20000"'),
   });
@@ -176,7 +135,7 @@ Deno.test("a flood of 10,000 sources is a few notifications", async () => {
 
 Deno.test("the host of NOTIFY_URL is never acted on, whoever forges its address", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   const folder = Deno.makeTempDirSync({ prefix: "portsentry-test-" });
   try {
     Deno.writeTextFileSync(`${folder}/hosts`, `${SERVER} hook.example\n192.0.2.54 hook.example\n`);
@@ -210,7 +169,7 @@ Deno.test("the host of NOTIFY_URL is never acted on, whoever forges its address"
 Deno.test("another user than root can notify, when all else was given up", async () => {
   using bundle = await makeBundle();
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start({
     ...options(
       network,
@@ -227,7 +186,7 @@ Deno.test("another user than root can notify, when all else was given up", async
 
 Deno.test("a scan that is only logged is told of when it is over, and the next one in the window is not", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start(
     options(network, `TCP_PORTS="1-1024"\nSCAN_WINDOW="1s"\n${urlOf("/ok")}`),
   );
@@ -253,7 +212,7 @@ Deno.test("a scan that is only logged is told of when it is over, and the next o
 
 Deno.test("DRY_RUN notifies that it would block", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   const config = `${BLOCKING}DRY_RUN="1"\n${urlOf("/ok")}NOTIFY_FORMAT="ntfy"`;
   await using program = await Program.start(options(network, config));
   await network.nmap(`-sS -p 23 ${WATCHED.ipv4}`);
@@ -269,7 +228,7 @@ Deno.test("DRY_RUN notifies that it would block", async () => {
 
 Deno.test("a command that blocks is notified of as well", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   const { permissions, ...rest } = options(
     network,
     `TCP_PORTS="1-1024"\nBLOCK_TCP="1"\nKILL_ROUTE="true $TARGET$"\n${urlOf("/ok")}`,
@@ -287,7 +246,7 @@ Deno.test("a command that blocks is notified of as well", async () => {
 
 Deno.test("a reload changes path and format, and refuses a host that was not named at the start", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start(options(network, BLOCKING + urlOf("/status/404")));
   await network.inject([syn("10.0.0.1")]);
   await program.until(
@@ -318,7 +277,7 @@ Deno.test("a reload changes path and format, and refuses a host that was not nam
 
 Deno.test("what a reload without NOTIFY_URL gives up is told as lost", async () => {
   await using network = await hosts();
-  await using server = await Server.start(network);
+  await using server = await startServer(network);
   await using program = await Program.start(options(network, BLOCKING + urlOf("/status/503")));
   await network.inject([syn("10.0.0.1")]);
   await server.until(() => server.received.length === 1, "the server is asked");
@@ -341,7 +300,7 @@ Deno.test("https asks for a certificate that it trusts", async () => {
       ...words(`-subj /CN=hook -addext subjectAltName=IP:${SERVER} -keyout ${key} -out ${cert}`),
       ...words("-addext basicConstraints=critical,CA:FALSE"),
     ]);
-    await using server = await Server.start(network, [cert, key]);
+    await using server = await startServer(network, [cert, key]);
     await using wary = await Program.start(options(network, BLOCKING + urlOf("/ok", "https")));
     await network.inject([syn("10.0.0.1")]);
     await wary.until(() => /NOTIFY_URL: .*certificate/i.test(wary.stderr), "it is not trusted");

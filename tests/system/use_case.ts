@@ -11,11 +11,11 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { HookProcess } from "./hook_process.ts";
 import { type Network, run, words } from "./network.ts";
 import type { Bundle } from "./program.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const HOOK = fileURLToPath(new URL("../notify/hook.ts", import.meta.url));
 const FAIL2BAN = `${ROOT}.tools/debian/fail2ban`;
 const WAIT_MS = 20_000;
 
@@ -119,9 +119,8 @@ const COMMANDS: Record<string, string> = {
 export class UseCase implements AsyncDisposable {
   readonly #network: Network;
   readonly #folder = Deno.makeTempDirSync({ prefix: "portsentry-page-" });
-  #hook: Deno.ChildProcess | undefined;
+  #hook: HookProcess | undefined;
   readonly #gate: Deno.ChildProcess;
-  #received = "";
 
   private constructor(network: Network, bundle: Bundle) {
     this.#network = network;
@@ -154,25 +153,8 @@ export class UseCase implements AsyncDisposable {
       ...words("-addext basicConstraints=critical,CA:FALSE"),
     ]);
     await this.#gate.stdout.getReader().read();
-    const hook = this.#hook = new Deno.Command("ip", {
-      args: [
-        ...words(`netns exec ${this.#network.scanner} ${Deno.execPath()} run -A --no-prompt`),
-        ...[HOOK, NTFY, "443", cert, key],
-      ],
-      stdout: "piped",
-    }).spawn();
-    this.#collect(hook.stdout);
     // A program that ends soon does not try a notification again.
-    const deadline = performance.now() + WAIT_MS;
-    while (!this.#received.includes("listening\n")) {
-      assert.ok(performance.now() < deadline, "the server of notifications does not listen");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-
-  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const bytes of stream) this.#received += decoder.decode(bytes);
+    this.#hook = await HookProcess.start(this.#network.scanner, NTFY, "443", cert, key);
   }
 
   /** Does a step; what it shows is found in what is printed, sooner or later. */
@@ -211,11 +193,10 @@ export class UseCase implements AsyncDisposable {
   }
 
   #notifications(): string {
-    return this.#received.split("\n").slice(0, -1).filter((line) => line.startsWith("{"))
-      .map((line) => {
-        const { headers, body } = JSON.parse(line);
-        return headers.title === undefined ? body : `${headers.title}\n${body}`;
-      }).join("\n");
+    const received = this.#hook?.received ?? [];
+    return received.map(({ headers: { title }, body }) =>
+      title === undefined ? body : `${title}\n${body}`
+    ).join("\n");
   }
 
   async #run(host: "gate" | "scanner", command: string): Promise<string> {
@@ -245,10 +226,9 @@ export class UseCase implements AsyncDisposable {
       '[ ! -e /run/service ] || kill "$(cat /run/service)"; [ ! -e /run/fail2ban/fail2ban.sock ] || fail2ban-client stop; ' +
         'while [ -e /run/service ] && kill -0 "$(cat /run/service)"; do sleep 0.05; done',
     );
-    for (const child of [this.#gate, this.#hook]) {
-      child?.kill("SIGKILL");
-      await child?.status;
-    }
+    this.#gate.kill("SIGKILL");
+    await this.#gate.status;
+    await this.#hook?.[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
   }
 }
